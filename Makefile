@@ -1,0 +1,39 @@
+# Every target makes its own .venv; the stamp follows pyproject.toml, so a changed dependency is installed.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+RUN := $(VENV)/bin/
+
+.PHONY: demo demo-docker test check format bench clean
+
+demo: $(STAMP)
+	$(RUN)splitter demo
+
+demo-docker: $(STAMP)
+	$(RUN)splitter demo --docker
+
+check: $(STAMP)
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+
+test: check
+	$(RUN)pytest
+
+format: $(STAMP)
+	$(RUN)ruff check --fix .
+	$(RUN)ruff format .
+
+bench: $(STAMP)
+	$(RUN)python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "splitter needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which to use: make PYTHON=python3.12 test")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)python -m pip install --quiet --upgrade "pip>=25.1"
+	$(RUN)python -m pip install --quiet --editable . --group dev
+	@touch $(STAMP)

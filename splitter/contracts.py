@@ -1,0 +1,167 @@
+"""What the wings of the machinery floor ask of each other.  `daemon` hands each wing what fits these shapes.
+
+Every method that can fail says with which family of `errors`; anything else is a bug of the implementation.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from splitter.model import ServicePort, Split, Stack, StackId, Window
+from splitter.template import Template
+
+
+class Clock(Protocol):
+    """Time as an argument: a simulation runs on a clock of its own."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the date, with UTC as its zone."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds` of this clock's time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StackOrder:
+    """What a provisioner is to make: `template` as stack `id`, with an endpoint for each of `routed`.
+
+    `rollout` is the rollout that asked (empty for the first live stack).  `deadline_s` bounds the whole making.
+    """
+
+    id: StackId
+    app: str
+    revision: int
+    rollout: str
+    template: Template
+    routed: tuple[ServicePort, ...]
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStack:
+    """A stack of this installation that exists, whole or in part.
+
+    `stack` is None unless every service that was ordered is up; then `missing` is empty.
+    """
+
+    id: StackId
+    app: str
+    stack: Stack | None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StackDied:
+    """A service of the stack ended, got unhealthy or loops in crashes; `reason` is one sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackMoved:
+    """The stack answers at other endpoints than before (a container was restarted)."""
+
+    stack: Stack
+
+
+class Provisioner(Protocol):
+    """Makes, finds and unmakes the stacks of one app.  Knows nothing of rollouts; names and labels carry identity."""
+
+    async def check(self, order: StackOrder) -> Sequence[str]:
+        """Return every reason why `order` cannot be made, before anything is made; empty when it can."""
+        ...
+
+    async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
+        """Bring the stack up until every service is running, or healthy where it has a healthcheck.
+
+        What an earlier, interrupted create of the same id left is removed first.  Calls `progress` with one sentence
+        per step.  Raises StackError (EngineError) with everything that was made removed; so does cancellation.
+        """
+        ...
+
+    async def find(self) -> Sequence[FoundStack]:
+        """Return all stacks of this app and installation that exist.  Raises EngineError."""
+        ...
+
+    async def retire(self, stack: StackId) -> None:
+        """Stop and remove all that belongs to `stack`.  Idempotent: unknown stacks are fine.  Raises EngineError."""
+        ...
+
+    def watch(self, stack: StackId) -> AsyncIterator[StackDied | StackMoved]:
+        """Yield what happens to a stack that is up.  Ends after StackDied, or when the stack is retired."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and threads; stacks stay as they are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The end of a drain: `left` requests were still in flight at the deadline (0: a clean drain)."""
+
+    left: int
+    waited_s: float
+
+
+class TrafficSwitch(Protocol):
+    """Publishes who serves an app, atomically, and says what is current."""
+
+    async def shift(self, app: str, split: Split, *, expected: int) -> int:
+        """Publish `split` and return the new version.  Raises StaleVersionError unless `expected` is current."""
+        ...
+
+    async def read(self, app: str) -> tuple[Split | None, int]:
+        """Return what is current, and its version (None and 0 before the first shift)."""
+        ...
+
+    async def drain(self, app: str, stack: StackId, deadline_s: float) -> Drained:
+        """Wait until `stack`, which the current table no longer names, has nothing in flight; cut at the deadline."""
+        ...
+
+
+class KpiSource(Protocol):
+    """Figures of every stack that serves."""
+
+    def set_edges(self, stack: StackId, edges_us: Sequence[int]) -> None:
+        """From the next window on, count latencies of `stack` into these bins (ascending, microseconds)."""
+        ...
+
+    def close_window(self, stack: StackId) -> Window:
+        """Close the open window of `stack`, return it, and open the next.  A stack never seen has empty windows."""
+        ...
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One sentence for people, and where it comes from."""
+
+    severity: Severity
+    app: str
+    rollout: str
+    kind: str
+    sentence: str
+    at: datetime
+    detail: Mapping[str, str | int | float | bool | None]
+
+
+class AlertSink(Protocol):
+    """Takes alerts and delivers them when it can."""
+
+    def send(self, alert: Alert) -> None:
+        """Queue `alert`.  Never blocks, never raises: an alert that cannot be delivered is logged."""
+        ...

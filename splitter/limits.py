@@ -1,0 +1,73 @@
+"""Every hard bound, with its reason.  What a user may change is an option whose default stands here.
+
+Unit last in the name: `_bytes`, `_s`, `_us`.  Relations between bounds are asserted at the end.
+"""
+
+# --- The data plane: heads ---------------------------------------------------------------------------------------
+HEAD_BYTES_MAX = 32 * 1024  # four times the usual server's: large cookies pass, floods of fields do not
+HEAD_FIELDS_MAX = 128
+FIELD_BYTES_MAX = 16 * 1024
+TARGET_BYTES_MAX = 8 * 1024
+CONTENT_LENGTH_DIGITS_MAX = 18  # stays below 2**63 on every peer that we stand in front of
+CHUNK_SIZE_DIGITS_MAX = 15
+CHUNK_LINE_BYTES_MAX = 256  # size, extension and CRLF: nobody sends longer ones for a good reason
+TRAILER_BYTES_MAX = 8 * 1024
+INTERIM_RESPONSES_MAX = 16  # 1xx per exchange; an unproven stack may send them for ever
+
+# --- The data plane: times ---------------------------------------------------------------------------------------
+HEAD_TIMEOUT_S = 15.0
+BODY_PROGRESS_TIMEOUT_S = 60.0
+BODY_RATE_BYTES_PER_S_MIN = 240
+BODY_RATE_GRACE_S = 10.0
+KEEP_ALIVE_TIMEOUT_S = 75.0
+CONNECT_TIMEOUT_S = 3.0
+FIRST_BYTE_TIMEOUT_S = 30.0
+RESPONSE_PROGRESS_TIMEOUT_S = 60.0
+UPSTREAM_IDLE_TIMEOUT_S = 30.0
+LINGER_TIMEOUT_S = 5.0  # how long we read and drop what a client still sends after an early final response
+DRAIN_TIMEOUT_S = 30.0
+
+# --- The data plane: room ----------------------------------------------------------------------------------------
+WRITE_BUFFER_BYTES_MAX = 64 * 1024
+HELD_BODY_BYTES_MAX = 64 * 1024  # what may be sent again to another arm
+PIPELINE_BYTES_MAX = 64 * 1024
+CONNECTIONS_PER_ENDPOINT_MAX = 1_024
+IDLE_PER_ENDPOINT_MAX = 256
+CLIENT_CONNECTIONS_MAX = 20_000
+
+# --- Weights -----------------------------------------------------------------------------------------------------
+WEIGHT_TOTAL = 10_000  # basis points: the smallest step is 0.01 %
+
+# --- Figures -----------------------------------------------------------------------------------------------------
+LATENCY_US_MIN = 1
+LATENCY_US_MAX = 60_000_000
+LATENCY_DIGITS = 3
+ERROR_DEDUP_S = 10.0  # one error per client and class in this time counts for the judge (judge.md 1)
+ERROR_CLIENTS_MAX = 10_000  # remembered clients; beyond it the oldest is forgotten
+WINDOWS_KEPT_MAX = 1_800  # half an hour of one-second windows per stack, for calibration and design effects
+
+# --- Rollouts ----------------------------------------------------------------------------------------------------
+EVENT_SUBSCRIBERS_MAX = 64
+EVENT_QUEUE_MAX = 1_000  # a slow reader of the live view loses its connection, never the controller's time
+JOURNAL_EVENT_BYTES_MAX = 1024 * 1024
+STEPS_MAX = 100
+
+# --- Templates ---------------------------------------------------------------------------------------------------
+TEMPLATE_BYTES_MAX = 2 * 1024 * 1024
+TEMPLATE_NODES_MAX = 100_000  # after aliases are expanded: a "billion laughs" file ends here
+TEMPLATE_FILES_MAX = 64
+SERVICES_MAX = 1_000
+INTERPOLATION_DEPTH_MAX = 32
+
+# --- Admin -------------------------------------------------------------------------------------------------------
+ADMIN_BODY_BYTES_MAX = 1024 * 1024
+ALERT_TIMEOUT_S = 10.0
+ALERT_ATTEMPTS_MAX = 5
+ALERT_QUEUE_MAX = 1_000
+
+assert FIELD_BYTES_MAX < HEAD_BYTES_MAX
+assert TARGET_BYTES_MAX < HEAD_BYTES_MAX
+assert 10**CONTENT_LENGTH_DIGITS_MAX < 2**63
+assert 16**CHUNK_SIZE_DIGITS_MAX < 2**63
+assert IDLE_PER_ENDPOINT_MAX <= CONNECTIONS_PER_ENDPOINT_MAX
+assert UPSTREAM_IDLE_TIMEOUT_S < KEEP_ALIVE_TIMEOUT_S

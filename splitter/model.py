@@ -1,0 +1,102 @@
+"""Values that three rooms or more use: who serves, where, and what was counted.
+
+All are frozen.  A type that fewer than three rooms use lives in the room that makes it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+StackId = NewType("StackId", str)
+"""A stack's name, unique for the installation: `<app>-r<revision>`, as in `shop-r12`."""
+
+
+class Side(StrEnum):
+    """The two stacks of a rollout.  Live stays `live` until the rollout has ended, also while it is standby."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """A TCP address that a stack's service answers on."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServicePort:
+    """What a route points at: a service of the template and a port of it; `port` 0 is the service's only one."""
+
+    service: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.port}" if self.port else self.service
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack that is up: its id and, for every routed service port, the endpoints that answer for it."""
+
+    id: StackId
+    app: str
+    revision: int
+    endpoints: Mapping[ServicePort, tuple[Endpoint, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Requests of one stack in one window, as judge.md 1 wants them.
+
+    `n` finished or overdue; `e5`, `e4` failures and client errors, `e5u`, `e4u` the same with each client counted
+    once per class and ten seconds.  `bins[i]` counts answers below 400 whose latency lies in
+    (edges[i-1], edges[i]]; the last bin is open above, so there is one more bin than edges.
+    """
+
+    n: int = 0
+    e5: int = 0
+    e5u: int = 0
+    e4: int = 0
+    e4u: int = 0
+    bins: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A closed interval of one stack's samples.
+
+    `latency` lists (highest value of an HDR bucket in µs, count), ascending, for answers below 400.  `control` is the
+    slice of live that is as large as the shadow's share (None where there is none).  `outcomes` counts every finished
+    request by its word: `2xx` … `5xx`, `connect`, `timeout`, `reset`, `protocol`, `aborted`, `replayed`.
+    Times are monotonic seconds.
+    """
+
+    stack: StackId
+    started_s: float
+    ended_s: float
+    counts: Counts
+    control: Counts | None = None
+    latency: tuple[tuple[int, int], ...] = ()
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Who serves an app: live, and a share of it for the shadow in basis points.
+
+    `shadow_bp` is 0 while the shadow warms up and `WEIGHT_TOTAL` once it is promoted.  `salt` seeds the permuted
+    blocks, so that two rollouts never share a rhythm.
+    """
+
+    live: Stack
+    shadow: Stack | None = None
+    shadow_bp: int = 0
+    salt: str = ""
