@@ -1,0 +1,155 @@
+"""Images of a stack: found on the engine, pulled, or built.
+
+Nothing is pulled for a service that is built.  Builds use the engine's classic builder, which every engine has.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from docker import APIClient
+
+from provisioners.docker import names
+from provisioners.docker.containers import Image
+from provisioners.docker.engine import Engine, EngineRefusedError
+from splitter.contracts import StackOrder
+from splitter.errors import EngineError, StackError
+from splitter.template import Service
+
+LOG_LINES_KEPT = 20
+IDLE_TIMEOUT_S = 600  # between two lines of a build: a step that compiles says nothing for minutes
+
+
+class Images:
+    """The images of one engine."""
+
+    def __init__(self, engine: Engine, *, pull: bool) -> None:
+        self._engine = engine
+        self._pull = pull
+
+    async def missing(self, order: StackOrder) -> tuple[dict[str, Image], list[str]]:
+        """Return the images that are there, by service, after pulling; and a sentence for each that cannot be had."""
+        services = order.template.services.values()
+        outcomes = await asyncio.gather(*(self._attempt(service) for service in services))
+        found = {
+            service.name: each for service, each in zip(services, outcomes, strict=True) if isinstance(each, Image)
+        }
+        return found, [each for each in outcomes if isinstance(each, str) and each]
+
+    async def ensure(self, order: StackOrder, built_for: str, progress: Callable[[str], None]) -> dict[str, Image]:
+        """Return the image of every service, built or pulled if need be.  Raises StackError."""
+        found: dict[str, Image] = {}
+        for service in order.template.services.values():
+            if service.build is None:
+                found[service.name] = await self._present(service, progress)
+            else:
+                found[service.name] = await self._build(order, service, built_for, progress)
+        return found
+
+    async def _attempt(self, service: Service) -> Image | str:
+        if service.build is not None:
+            context = Path(service.build.context)
+            is_there = await asyncio.to_thread(context.is_dir)
+            return "" if is_there else f"service {service.name}: build context {context} is no folder"
+        if not service.image:
+            return f"service {service.name} has neither image nor build; write one of them"
+        try:
+            return await self._present(service, lambda _: None)
+        except EngineRefusedError as error:
+            return str(error)
+
+    async def _present(self, service: Service, progress: Callable[[str], None]) -> Image:
+        image = await self._find(service.image)
+        if image is not None:
+            return image
+        why = "pulling is switched off"
+        if self._pull:
+            progress(f"pulling image {service.image} for {service.name}")
+            why = await self._pulled(service.image)
+            image = await self._find(service.image)
+        if image is None:
+            raise EngineRefusedError(
+                404,
+                f"service {service.name}: image {service.image} is not on the engine and cannot be pulled ({why}); "
+                f"build it or load it (docker build, docker load), or correct its name",
+            )
+        return image
+
+    async def _find(self, reference: str) -> Image | None:
+        def look(client: APIClient) -> dict[str, Any]:
+            found: dict[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call]  # no annotations
+            return found
+
+        try:
+            found = await self._engine.read(f"look for image {reference}", look)
+        except EngineRefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+        return Image.read(reference, found)
+
+    async def _pulled(self, reference: str) -> str:
+        """Pull, and return why it did not work, or an empty text."""
+
+        def pull(client: APIClient, give_up: threading.Event) -> None:
+            _follow(client.pull(reference, stream=True, decode=True), give_up)
+
+        try:
+            await self._engine.stream(f"pull {reference}", pull)
+        except (EngineError, BuildFailure) as error:
+            return str(error).strip()
+        return ""
+
+    async def _build(
+        self, order: StackOrder, service: Service, built_for: str, progress: Callable[[str], None]
+    ) -> Image:
+        build = service.build
+        assert build is not None
+        tag = names.image_tag(order.id, service.name)
+        progress(f"building image {tag} from {build.context}")
+
+        def run(client: APIClient, give_up: threading.Event) -> None:
+            lines = client.build(
+                path=build.context,
+                tag=tag,
+                dockerfile=build.dockerfile or None,
+                buildargs=dict(build.args),
+                target=build.target or None,
+                labels={names.BUILT_FOR: built_for},
+                rm=True,
+                forcerm=True,
+                pull=False,
+                decode=True,
+                timeout=IDLE_TIMEOUT_S,
+            )
+            _follow(lines, give_up)
+
+        try:
+            await self._engine.stream(f"build the image of service {service.name}", run)
+        except BuildFailure as error:
+            raise StackError(
+                f"service {service.name}: its image cannot be built from {build.context}: {error}"
+            ) from error
+        image = await self._find(tag)
+        if image is None:
+            raise StackError(f"service {service.name}: the engine built no image {tag}; look at its Dockerfile")
+        return image
+
+
+class BuildFailure(Exception):  # noqa: N818  # a word for what happened between the engine and us; never leaves this room
+    """The engine reported an error inside of a stream whose status was 200."""
+
+
+def _follow(lines: Iterable[Mapping[str, Any]], give_up: threading.Event) -> None:
+    """Read a build's or a pull's stream to its end.  Raises BuildFailure with the last lines of its output."""
+    said: deque[str] = deque(maxlen=LOG_LINES_KEPT)
+    for line in lines:
+        if give_up.is_set():
+            return
+        if "error" in line:
+            raise BuildFailure("\n".join([str(line["error"]).strip(), *said]))
+        if str(line.get("stream", "")).strip():
+            said.append(str(line["stream"]).rstrip())

@@ -1,0 +1,60 @@
+"""The parts of one app's stacks on the engine, found by their labels: whatever carries others does not exist for us."""
+
+import asyncio
+from typing import Any
+
+from provisioners.docker import names
+from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.state import Container
+from splitter.model import StackId
+
+
+class Parts:
+    """What belongs to one app of one installation; every method can be limited to one stack."""
+
+    def __init__(self, engine: Engine, app: str, installation: str) -> None:
+        self._engine = engine
+        self.labels = {names.INSTALLATION: installation, names.APP: app}
+
+    async def containers(self, stack: StackId | None = None) -> list[dict[str, Any]]:
+        """Return the engine's summaries of containers, whatever their state."""
+        filters = self._filters(stack)
+        return await self._engine.read(
+            "list containers", lambda client: list(client.containers(all=True, filters=filters))
+        )
+
+    async def networks(self, stack: StackId | None = None) -> list[dict[str, Any]]:
+        filters = self._filters(stack)
+        return await self._engine.read("list networks", lambda client: list(client.networks(filters=filters)))
+
+    async def volumes(self, stack: StackId | None = None) -> list[dict[str, Any]]:
+        filters = self._filters(stack)
+        return await self._engine.read(
+            "list volumes", lambda client: list(client.volumes(filters=filters).get("Volumes") or ())
+        )
+
+    async def image_tags(self, stack: StackId) -> list[str]:
+        """Return the tags of the images that were built for `stack`."""
+        built = f"{names.BUILT_FOR}={names.built_for(self.labels[names.INSTALLATION], stack)}"
+        found = await self._engine.read("list images", lambda client: list(client.images(filters={"label": built})))
+        tags = [tag for image in found for tag in image.get("RepoTags") or ()]
+        return [tag for tag in tags if tag.startswith(f"{stack}-".lower())]
+
+    async def look(self, stack: StackId) -> list[Container]:
+        """Return the stack's containers as they are now; one that is just being removed is left out."""
+        listed = await self.containers(stack)
+        found = await asyncio.gather(*(self._inspect(each["Id"]) for each in listed))
+        return sorted((each for each in found if each is not None), key=lambda container: container.name)
+
+    async def _inspect(self, container: str) -> Container | None:
+        try:
+            found = await self._engine.read("inspect a container", lambda client: client.inspect_container(container))
+        except EngineRefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+        return Container.read(found)
+
+    def _filters(self, stack: StackId | None) -> dict[str, list[str]]:
+        labels = self.labels if stack is None else {**self.labels, names.STACK: stack}
+        return {"label": [f"{key}={value}" for key, value in labels.items()]}

@@ -1,0 +1,131 @@
+"""Every reason why an order cannot be made, found before anything is made, all at once."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from provisioners import startup
+from provisioners.docker import endpoints, names
+from provisioners.docker.containers import Image, networks_used
+from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.images import Images
+from splitter.contracts import StackOrder
+from splitter.errors import EngineError
+from splitter.template import Healthcheck, Service
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the look before the leap found: what routes mean, how containers are reached, and what stands against it."""
+
+    routed: tuple[names.RoutedPort, ...]
+    reach: endpoints.Reach
+    problems: tuple[str, ...]
+
+
+async def inspect(
+    engine: Engine, images: Images, order: StackOrder, labels: Mapping[str, str], mode: endpoints.EndpointMode
+) -> Findings:
+    """Look at the engine with `order` in hand.  Raises EngineUnreachableError; everything else is a finding."""
+    info = await engine.read("ask the engine about itself", lambda client: client.info())
+    reach = await endpoints.reach(mode, engine, info)
+    found, problems = await images.missing(order)
+    routed, unknown = endpoints.resolve(order, found)
+    problems += unknown
+    problems += startup.impossible(_with_image_checks(order.template.services, found))
+    problems += (
+        f"container name {name} is longer than {names.DNS_LABEL_MAX} characters" for name in names.too_long(order)
+    )
+    problems += _platform(engine.url, reach, str(info.get("OSType", "linux")))
+    problems += await _external(engine, order)
+    problems += await _strangers(engine, order, labels)
+    return Findings(tuple(routed), reach, tuple(problems))
+
+
+def _with_image_checks(services: Mapping[str, Service], images: Mapping[str, Image]) -> dict[str, Service]:
+    """Return the services as they will be: their images may bring health checks (one yet to be built: who knows)."""
+    inherited = Healthcheck(("CMD", "of the image"))
+    return {
+        name: replace(service, healthcheck=inherited)
+        if service.healthcheck is None and (name not in images or images[name].has_check)
+        else service
+        for name, service in services.items()
+    }
+
+
+def _platform(url: str, reach: endpoints.Reach, system: str) -> Iterable[str]:
+    if system != "linux":
+        yield f"the engine at {url} runs {system} containers; splitter makes Linux containers only"
+    if reach == "loopback" and not url.startswith("unix://") and not _is_here(url):
+        yield f"the engine at {url} is on another host, so its containers' ports cannot be reached from here"
+
+
+def _is_here(url: str) -> bool:
+    host = url.rpartition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+async def _external(engine: Engine, order: StackOrder) -> list[str]:
+    """Return what is wrong with the networks and volumes that others made."""
+    problems = []
+    used = networks_used(order)
+    own = [names.network_name(order, each) for each in used if not each.external]
+    for network in (each for each in used if each.external):
+        name = names.network_name(order, network)
+        if not await _exists(engine, "network", name):
+            problems.append(f"external network {name} is not on the engine: create it (docker network create {name})")
+        problems += (
+            f"external network {name} sorts before {other}, so names could lead into other stacks: rename it"
+            for other in own
+            if name < other
+        )
+    for volume in (each for each in order.template.volumes.values() if each.external):
+        name = names.volume_name(order, volume)
+        if not await _exists(engine, "volume", name):
+            problems.append(f"external volume {name} is not on the engine: create it (docker volume create {name})")
+    return problems
+
+
+async def _exists(engine: Engine, kind: str, name: str) -> bool:
+    try:
+        if kind == "network":
+            await engine.read(f"look for network {name}", lambda client: client.inspect_network(name))
+        else:
+            await engine.read(f"look for volume {name}", lambda client: client.inspect_volume(name))
+    except EngineRefusedError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
+
+
+async def _strangers(engine: Engine, order: StackOrder, labels: Mapping[str, str]) -> list[str]:
+    """Return who else has the names of our containers.  What an interrupted create of this stack left is ours."""
+    wanted = {
+        names.container_name(order.id, name, number)
+        for name, service in order.template.services.items()
+        for number in range(1, service.replicas + 1)
+    }
+    there = await engine.read("list containers", lambda client: list(client.containers(all=True)))
+    problems = []
+    for container in there:
+        theirs = container.get("Labels") or {}
+        taken = wanted & {name.lstrip("/") for name in container["Names"]}
+        if taken and any(theirs.get(key) != value for key, value in labels.items()):
+            whose = theirs.get(names.INSTALLATION)
+            owner = f"of another installation ({whose})" if whose else "not made by splitter"
+            problems.append(f"container {min(taken)} exists and is {owner}: remove or rename it")
+    return problems
+
+
+async def problems(
+    engine: Engine, images: Images, order: StackOrder, labels: Mapping[str, str], mode: endpoints.EndpointMode
+) -> tuple[str, ...]:
+    """Return all problems as sentences; an engine that cannot be asked is one."""
+    try:
+        async with asyncio.timeout(order.deadline_s):
+            return (await inspect(engine, images, order, labels, mode)).problems
+    except EngineError as error:
+        return (str(error),)
+    except TimeoutError:
+        return (f"the engine did not answer everything, or pull an image, within {order.deadline_s:g} s",)

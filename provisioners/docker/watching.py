@@ -1,0 +1,98 @@
+"""One stack that is up, watched: what `contracts.Provisioner.watch` yields.
+
+Decided by `state.loss` from the stack as it is, whenever an event says "look again".  An engine that does not answer
+says nothing about its containers, so it is waited for; when it is back, containers that it stopped itself and will
+start again have `ENGINE_RESTART_GRACE_S` to return.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from provisioners.docker import endpoints, names
+from provisioners.docker.engine import Engine, last_lines
+from provisioners.docker.news import News
+from provisioners.docker.parts import Parts
+from provisioners.docker.state import Container, is_moving, loss
+from splitter.contracts import StackDied, StackMoved
+from splitter.errors import EngineError
+from splitter.model import Stack, StackId
+
+LOOK_S = 10.0  # events come first; this is for the one that was lost
+AWAY_LOOK_S = 1.0
+ENGINE_RESTART_GRACE_S = 20.0
+CRASH_WINDOW_S = 600.0
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """The watch over one stack; `changes` is called once.  `told` is the stack as the rollout knows it, if it does."""
+
+    def __init__(self, engine: Engine, parts: Parts, news: News, stack: StackId, told: Stack | None) -> None:
+        self._engine = engine
+        self._parts = parts
+        self._news = news
+        self._stack = stack
+
+        # What the stack is compared with.
+        self._told = told
+        self._restarts: Mapping[str, int] = {}
+        self._window_ends = 0.0
+        self._reconnects: int | None = None
+        self._patient_until = 0.0
+        self._is_away = False
+
+    async def changes(self) -> AsyncIterator[StackDied | StackMoved]:
+        with self._news.subscription(self._stack) as subscription:
+            while not subscription.ended:
+                now = await self._look()
+                if now is not None and not subscription.ended:
+                    change = await self._compared(now, subscription.reconnects)
+                    if change is not None:
+                        yield change
+                    if isinstance(change, StackDied):
+                        return
+                await subscription.news(AWAY_LOOK_S if now is None else LOOK_S)
+
+    async def _compared(self, now: Sequence[Container], reconnects: int) -> StackDied | StackMoved | None:
+        if not now:
+            return StackDied(f"stack {self._stack} is gone: somebody removed its containers")
+        clock_s = asyncio.get_running_loop().time()
+        if self._reconnects != reconnects:
+            self._patient_until = 0.0 if self._reconnects is None else clock_s + ENGINE_RESTART_GRACE_S
+            self._reconnects = reconnects
+        if clock_s > self._window_ends:
+            self._window_ends = clock_s + CRASH_WINDOW_S
+            self._restarts = {container.name: container.restarts for container in now}
+        lost = loss(now, self._restarts, engine_restarted=clock_s < self._patient_until)
+        if lost is not None:
+            log_end = await last_lines(self._engine, lost.culprit.id) if lost.culprit else ""
+            return StackDied(f"stack {self._stack}: {lost.reason}{log_end}")
+        return self._moved(now)
+
+    def _moved(self, now: Sequence[Container]) -> StackMoved | None:
+        """Return where the stack answers if that is not what was told; while a container is down nobody knows."""
+        if is_moving(now):
+            return None
+        stack = stack_of(now)
+        told, self._told = self._told, stack
+        return None if told is None or told == stack else StackMoved(stack)
+
+    async def _look(self) -> list[Container] | None:
+        """Return the stack's containers, or None while the engine cannot say."""
+        try:
+            found = await self._parts.look(self._stack)
+        except EngineError as error:
+            if not self._is_away:
+                log.warning("cannot look at stack %s, trying again: %s", self._stack, error)
+            self._is_away = True
+            return None
+        self._is_away = False
+        return found
+
+
+def stack_of(containers: Sequence[Container]) -> Stack:
+    """Return the stack that these containers are, by what their labels say; there is at least one."""
+    identity = names.Identity.read(containers[0].labels)
+    return Stack(identity.stack, identity.app, identity.revision, endpoints.read(identity.routed, containers))
