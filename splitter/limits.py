@@ -55,9 +55,11 @@ STEPS_MAX = 100
 # --- Templates ---------------------------------------------------------------------------------------------------
 TEMPLATE_BYTES_MAX = 2 * 1024 * 1024
 TEMPLATE_NODES_MAX = 100_000  # after aliases are expanded: a "billion laughs" file ends here
+TEMPLATE_DEPTH_MAX = 64  # Compose needs eight; recursion over a file stays far below Python's own bound
 TEMPLATE_FILES_MAX = 64
 SERVICES_MAX = 1_000
 INTERPOLATION_DEPTH_MAX = 32
+EXTENDS_DEPTH_MAX = 32
 
 # --- Admin -------------------------------------------------------------------------------------------------------
 ADMIN_BODY_BYTES_MAX = 1024 * 1024

@@ -31,7 +31,8 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Healthcheck:
-    """How a service says that it is well.  `test` is `("CMD", …)`, `("CMD-SHELL", text)` or `("NONE",)`."""
+    """How a service says that it is well.  `test` is `("CMD", …)`, `("CMD-SHELL", text)`, `("NONE",)`
+    or `()`, which takes the image's own test with these times."""
 
     test: tuple[str, ...]
     interval_s: float = 30.0
@@ -127,7 +128,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network of the template; an external one is joined, never made or removed."""
+    """A network of the template; an external one is joined, never made or removed.
+
+    `name` is what the file says; empty, the provisioner makes one of the stack's name and the key.
+    """
 
     key: str
     name: str = ""
@@ -140,7 +144,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A named volume of the template; an external one is used, never made or removed."""
+    """A named volume of the template; an external one is used, never made or removed.
+
+    `name` is what the file says; empty, the provisioner makes one of the stack's name and the key.
+    """
 
     key: str
     name: str = ""

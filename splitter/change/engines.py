@@ -1,0 +1,109 @@
+"""Which services keep state, which engine they run, and which of its versions can read each other's data."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from splitter.change import labels
+from splitter.template import Mount, MountType, Service
+
+# fmt: off
+ENGINES = frozenset({
+    "postgres", "postgis", "timescaledb", "pgvector", "mysql", "mariadb", "percona", "mongo", "redis", "valkey",
+    "keydb", "elasticsearch", "opensearch", "solr", "cassandra", "scylla", "couchdb", "couchbase", "neo4j",
+    "influxdb", "clickhouse", "cockroach", "tidb", "mssql", "oracle", "rabbitmq", "kafka", "redpanda", "zookeeper",
+    "nats", "pulsar", "etcd", "consul", "vault", "minio", "meilisearch", "typesense", "qdrant", "weaviate", "milvus",
+    "prometheus", "loki", "victoria-metrics",
+})
+# fmt: on
+_ALIASES: Mapping[str, str] = {
+    "postgresql": "postgres",
+    "timescaledb-ha": "timescaledb",
+    "mysql-server": "mysql",
+    "mariadb-galera": "mariadb",
+    "percona-server": "percona",
+    "mongodb": "mongo",
+    "mongodb-community-server": "mongo",
+    "redis-stack": "redis",
+    "redis-stack-server": "redis",
+    "redis-cluster": "redis",
+    "clickhouse-server": "clickhouse",
+    "cp-kafka": "kafka",
+    "cp-zookeeper": "zookeeper",
+    "elasticsearch-oss": "elasticsearch",
+    "neo4j-enterprise": "neo4j",
+    "rabbitmq-server": "rabbitmq",
+}
+DATA_FOLDERS = (
+    "/var/lib/postgresql",
+    "/var/lib/mysql",
+    "/data/db",
+    "/var/lib/mongodb",
+    "/usr/share/elasticsearch/data",
+    "/usr/share/opensearch/data",
+    "/var/lib/rabbitmq",
+    "/var/lib/kafka",
+    "/bitnami",
+    "/var/lib/clickhouse",
+    "/var/lib/cassandra",
+    "/var/lib/influxdb",
+    "/var/opt/mssql",
+)
+_TWO_NUMBERS = frozenset({"mysql", "mariadb", "cassandra", "rabbitmq", "clickhouse", "kafka"})
+"""Engines whose second number is a series of its own (and MongoDB below 5)."""
+
+_VERSION = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,3})(?![0-9A-Za-z])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """An image's name taken apart: the last part of the name, and the tag (empty: none)."""
+
+    base: str
+    tag: str
+
+    @property
+    def engine(self) -> str:
+        """Return the engine this image is known to be, or nothing."""
+        name = _ALIASES.get(self.base, self.base)
+        return name if name in ENGINES else ""
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Return the numbers that the tag begins with; none where it says no version."""
+        match = _VERSION.match(self.tag)
+        return tuple(int(number) for number in match[1].split(".")) if match else ()
+
+
+def image_name(image: str) -> ImageName:
+    """Take `registry:5000/team/postgres:15.3-alpine@sha256:…` apart."""
+    name = image.partition("@")[0].rpartition("/")[2]
+    base, _, tag = name.partition(":")
+    return ImageName(base.lower(), tag)
+
+
+def series(name: ImageName) -> tuple[int, ...]:
+    """Return the numbers of the version that must be equal for two versions to share data; none if not known."""
+    version = name.version
+    needs_two = name.engine in _TWO_NUMBERS or (name.engine == "mongo" and version[:1] < (5,))
+    return version[:2] if needs_two else version[:1]
+
+
+def is_stateful(service: Service) -> bool:
+    """Return whether a service keeps state: by its label, its image, or a volume at a known data folder."""
+    if (said := service.labels.get(labels.STATEFUL)) is not None:
+        return said == "true"
+    return bool(image_name(service.image).engine) or any(is_data_folder(mount) for mount in service.mounts)
+
+
+def is_data_folder(mount: Mount) -> bool:
+    """Return whether `mount` is a writable place where an engine is known to keep its data."""
+    if mount.type is MountType.TMPFS or mount.read_only:
+        return False
+    return any(mount.target == folder or mount.target.startswith(f"{folder}/") for folder in DATA_FOLDERS)
+
+
+def data_mounts(service: Service) -> tuple[Mount, ...]:
+    """Return the mounts that hold a stateful service's data: at known folders, else all writable ones."""
+    writable = tuple(m for m in service.mounts if m.type is not MountType.TMPFS and not m.read_only)
+    return tuple(mount for mount in writable if is_data_folder(mount)) or writable

@@ -1,0 +1,162 @@
+"""Every key of the Compose specification: what splitter does with it.
+
+One row a key.  A key without a row does not exist: the loader names it and the nearest one that does.
+
+    DO      has effect
+    NOTE    accepted, has no effect here, said once
+    REFUSE  cannot be right in a stack that runs twice; `say` is what to write instead
+    LATER   not yet; `say` is what to do until then
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    DO = "do"
+    NOTE = "note"
+    REFUSE = "refuse"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    level: Level
+    say: str = ""
+
+    def sentence(self, name: str) -> str:
+        """Return why a file with this key cannot be used, and what to do."""
+        if self.level is Level.LATER:
+            return f"{name!r} is not supported yet; {self.say or 'remove it'}"
+        return f"{name!r} cannot be used here: {self.say}"
+
+
+_DO = Key(Level.DO)
+_SWARM = Key(Level.NOTE, "only a swarm uses it")
+_WINDOWS = Key(Level.NOTE, "only Windows containers use it")
+_BUILDKIT = Key(Level.LATER, "build the image beforehand and name it with image")
+
+
+def _all(row: Key, names: str) -> dict[str, Key]:
+    return dict.fromkeys(names.split(), row)
+
+
+def _later(names: str, say: str = "remove it, or set it in the image") -> dict[str, Key]:
+    return _all(Key(Level.LATER, say), names)
+
+
+def _note(names: str, say: str = "") -> dict[str, Key]:
+    return _all(Key(Level.NOTE, say), names)
+
+
+FILE: Mapping[str, Key] = {
+    **_all(_DO, "name services networks volumes"),
+    **_note("version", "the specification dropped it"),
+    **_later("include", "name all files, in order"),
+    **_later("secrets configs", "mount the file as a read-only volume"),
+    **_later("jobs", "use a service that others wait for with service_completed_successfully"),
+    "models": Key(Level.REFUSE, "run the model as a service of its own"),
+}
+
+SERVICE: Mapping[str, Key] = {
+    **_all(
+        _DO,
+        "image build pull_policy command entrypoint environment env_file working_dir user container_name ports expose"
+        " networks network_mode depends_on healthcheck volumes tmpfs labels profiles deploy scale mem_limit cpus"
+        " pids_limit restart stop_signal stop_grace_period extends endpoints",
+    ),
+    **_note("annotations", "engines below API 1.43 do not know it"),
+    **_note("attach", "splitter never attaches to a container's output"),
+    **_note("develop", "splitter does not watch source files"),
+    **_all(_WINDOWS, "isolation credential_spec cpu_count cpu_percent"),
+    **_later("hostname domainname mac_address", "reach the service by its own name"),
+    **_later("tty stdin_open init umask group_add"),
+    **_later("label_file", "write the labels under labels"),
+    **_later("volumes_from", "name the volumes under volumes"),
+    **_later("secrets configs", "mount the file as a read-only volume"),
+    **_later("mem_reservation memswap_limit mem_swappiness", "mem_limit bounds the memory"),
+    **_later("cpu_shares cpu_quota cpu_period cpuset cpu_rt_period cpu_rt_runtime", "cpus bounds the processor time"),
+    **_later("oom_kill_disable oom_score_adj shm_size blkio_config cgroup_parent ulimits sysctls", "remove it"),
+    **_later("gpus devices device_cgroup_rules", "a device cannot be given to two stacks; serve it from outside"),
+    **_later("cap_add cap_drop privileged security_opt read_only", "remove it"),
+    **_later("ipc pid cgroup uts userns_mode runtime platform", "remove it"),
+    **_later("extra_hosts dns dns_opt dns_search", "set the addresses in the environment"),
+    **_later("logging storage_opt", "the engine's default is used; set it there"),
+    **_later("links", "services of one network reach each other by name"),
+    **_later("post_start pre_stop pre_start", "do it in the service's command"),
+    **_later("pull_refresh_after", "pull the image before the rollout"),
+    "external_links": Key(Level.REFUSE, "join the other project's network as an external network"),
+    "provider": Key(Level.REFUSE, "run what it provides as a service, or outside and name its address"),
+    "models": Key(Level.REFUSE, "run the model as a service of its own"),
+    "use_api_socket": Key(Level.REFUSE, "mount the engine's socket as a volume if the service must control it"),
+}
+
+BUILD: Mapping[str, Key] = {
+    **_all(_DO, "context dockerfile args target"),
+    **_note("no_cache pull tags no_cache_filter", "the image is built once, for its stack"),
+    **_note("provenance sbom", "the image stays on its engine"),
+    **_all(_WINDOWS, "isolation"),
+    **_all(
+        _BUILDKIT,
+        "dockerfile_inline entitlements ssh labels cache_from cache_to additional_contexts network shm_size extra_hosts"
+        " privileged secrets ulimits platforms",
+    ),
+}
+
+HEALTHCHECK: Mapping[str, Key] = {
+    **_all(_DO, "test interval timeout retries start_period disable"),
+    **_note("start_interval", "engines below API 1.44 do not know it"),
+}
+
+PORT: Mapping[str, Key] = {
+    **_all(_DO, "target published protocol host_ip"),
+    **_note("name app_protocol mode"),
+}
+
+MOUNT: Mapping[str, Key] = {
+    **_all(_DO, "type source target read_only bind volume tmpfs"),
+    **_note("consistency"),
+    **_later("image", "copy the files into an image of your own"),
+}
+MOUNT_BIND: Mapping[str, Key] = {
+    **_all(_DO, "create_host_path"),
+    **_later("propagation recursive selinux", "remove it"),
+}
+MOUNT_VOLUME: Mapping[str, Key] = _later("labels nocopy subpath", "remove it, or mount a folder of the host")
+MOUNT_TMPFS: Mapping[str, Key] = _later("size mode", "remove it; mem_limit bounds it")
+
+DEPENDENCY: Mapping[str, Key] = _all(_DO, "condition required restart")
+
+ATTACHMENT: Mapping[str, Key] = {
+    **_all(_DO, "aliases priority"),
+    **_note("gw_priority interface_name", "engines below API 1.48 do not know it"),
+    **_later("ipv4_address ipv6_address link_local_ips mac_address", "reach the service by its name; addresses clash"),
+    **_later("driver_opts use_service_name_alias", "remove it"),
+}
+
+ENV_FILE: Mapping[str, Key] = _all(_DO, "path format required")
+
+EXTENDS: Mapping[str, Key] = _all(_DO, "service file")
+
+DEPLOY: Mapping[str, Key] = {
+    **_all(_DO, "replicas resources restart_policy mode"),
+    **_all(_SWARM, "endpoint_mode labels placement rollback_config update_config"),
+}
+RESOURCES: Mapping[str, Key] = {
+    **_all(_DO, "limits"),
+    **_later("reservations", "limits bound the service; give both stacks the same"),
+}
+LIMITS: Mapping[str, Key] = _all(_DO, "cpus memory pids")
+RESTART_POLICY: Mapping[str, Key] = {
+    **_all(_DO, "condition max_attempts"),
+    **_all(_SWARM, "delay window"),
+}
+
+NETWORK: Mapping[str, Key] = {
+    **_all(_DO, "name driver driver_opts internal external labels"),
+    **_note("attachable", "every container of the stack may join its networks"),
+    **_later("ipam enable_ipv4 enable_ipv6", "the engine chooses the addresses; two stacks with one subnet clash"),
+}
+
+VOLUME: Mapping[str, Key] = _all(_DO, "name driver driver_opts external labels")

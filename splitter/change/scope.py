@@ -1,0 +1,78 @@
+"""What a shadow stack has of its own and what it shares with live: services and volumes.
+
+Real users are served by the shadow, so what they write must outlive a rollback: a stateful service that does not
+change is shared, and a named volume that both templates have is the same volume, unless a label says otherwise.
+"""
+
+from enum import StrEnum
+
+from splitter.change import labels
+from splitter.change.changeset import Action, Change, ChangeSet
+from splitter.change.engines import is_stateful
+from splitter.template import Mount, MountType, Template
+
+
+class Scope(StrEnum):
+    """Whether a service of the shadow is its own container or the live one."""
+
+    STACK = "stack"
+    SHARED = "shared"
+
+
+class VolumeMode(StrEnum):
+    """What the shadow gets for a volume of the template."""
+
+    SHARE_RO = "share-ro"
+    SHARE = "share"
+    COPY = "copy"
+    FRESH = "fresh"
+    EXTERNAL = "external"
+
+    @property
+    def is_same_data(self) -> bool:
+        """Return whether what the shadow writes is what live reads."""
+        return self in {VolumeMode.SHARE, VolumeMode.EXTERNAL}
+
+
+def scopes(live: Template, shadow: Template, changes: ChangeSet) -> dict[str, Scope]:
+    """Return the scope of each service of the shadow."""
+    changed = changes.by_resource()
+    return {name: _scope(name, live, shadow, changed.get(f"service:{name}")) for name in sorted(shadow.services)}
+
+
+def volume_mode(mount: Mount, live: Template, shadow: Template) -> VolumeMode:
+    """Return what the shadow gets for a mount of one of its services."""
+    if mount.type is MountType.TMPFS or not mount.source:
+        return VolumeMode.FRESH
+    if mount.read_only:
+        return VolumeMode.SHARE_RO
+    if mount.type is MountType.BIND:
+        return VolumeMode.SHARE if mount.source in _bound(live) else VolumeMode.FRESH
+    volume = shadow.volumes.get(mount.source)
+    if volume is not None and volume.external:
+        return VolumeMode.EXTERNAL
+    if volume is not None and (said := volume.labels.get(labels.VOLUME)) is not None:
+        return VolumeMode(said)
+    return VolumeMode.SHARE if _is_same_volume(mount.source, live, shadow) else VolumeMode.FRESH
+
+
+def _scope(name: str, live: Template, shadow: Template, change: Change | None) -> Scope:
+    service = shadow.services[name]
+    if (said := service.labels.get(labels.SCOPE)) is not None and name in live.services:
+        return Scope(said)
+    unchanged = change is not None and change.action is Action.KEEP
+    return Scope.SHARED if unchanged and is_stateful(service) else Scope.STACK
+
+
+def _bound(template: Template) -> set[str]:
+    """Return the host folders that a template can write to."""
+    mounts = (mount for service in template.services.values() for mount in service.mounts)
+    return {mount.source for mount in mounts if mount.type is MountType.BIND and not mount.read_only}
+
+
+def _is_same_volume(key: str, live: Template, shadow: Template) -> bool:
+    """Return whether a volume is the same in both templates: its labels do not matter, its storage does."""
+    before, after = live.volumes.get(key), shadow.volumes.get(key)
+    if before is None or after is None:
+        return False
+    return (before.name, before.driver, dict(before.driver_opts)) == (after.name, after.driver, dict(after.driver_opts))

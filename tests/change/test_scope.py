@@ -1,0 +1,94 @@
+import pytest
+
+from splitter.change.changeset import change_set
+from splitter.change.scope import Scope, VolumeMode, scopes, volume_mode
+from splitter.template import Mount, MountType
+from tests.change.compose import template
+
+LIVE = """
+services:
+  web: {image: 'web:1', volumes: [uploads:/u]}
+  db: {image: 'postgres:15', volumes: [pg:/var/lib/postgresql/data]}
+volumes: {pg: , uploads: }
+"""
+
+
+def scopes_of(shadow: str, live: str = LIVE) -> dict[str, Scope]:
+    one, other = template(live), template(shadow)
+    return scopes(one, other, change_set(one, other))
+
+
+class TestScopes:
+    def test_unchanged_state_is_shared(self) -> None:
+        """
+        A stateful service that does not change stays live's; everything else is the shadow's own.
+        """
+        assert scopes_of(LIVE.replace("web:1", "web:2")) == {"web": Scope.STACK, "db": Scope.SHARED}
+
+    def test_changed_state_is_not(self) -> None:
+        """
+        A stateful service that changes cannot be the live one.
+        """
+        assert scopes_of(LIVE.replace("postgres:15", "postgres:16"))["db"] is Scope.STACK
+
+    def test_new_state_is_not(self) -> None:
+        """
+        What live does not have cannot be shared, whatever its label says.
+        """
+        shadow = "services: {new: {image: redis, labels: {splitter.scope: shared}}}"
+
+        assert scopes_of(shadow) == {"new": Scope.STACK}
+
+    @pytest.mark.parametrize("scope", list(Scope))
+    def test_label_decides(self, scope: Scope) -> None:
+        """
+        The label says it for any service that live has.
+        """
+        shadow = f"services: {{web: {{image: 'web:1', labels: {{splitter.scope: {scope}}}}}}}"
+
+        assert scopes_of(shadow) == {"web": scope}
+
+
+class TestVolumeModes:
+    def mode(self, mount: Mount, volumes: str, live: str = LIVE) -> VolumeMode:
+        shadow = template(f"services: {{web: {{image: a, volumes: ['pg:/x']}}}}\nvolumes: {{pg: {volumes}}}")
+        return volume_mode(mount, template(live), shadow)
+
+    @pytest.mark.parametrize(
+        ("volume", "mode"),
+        [
+            ("", VolumeMode.SHARE),
+            ("{driver: other}", VolumeMode.FRESH),
+            ("{external: true}", VolumeMode.EXTERNAL),
+            ("{labels: {splitter.volume: copy}}", VolumeMode.COPY),
+            ("{labels: {splitter.volume: fresh}}", VolumeMode.FRESH),
+        ],
+    )
+    def test_of_a_named_volume(self, volume: str, mode: VolumeMode) -> None:
+        """
+        The same volume in both templates is shared unless its label says otherwise.
+        """
+        assert self.mode(Mount(MountType.VOLUME, "/x", "pg"), volume) is mode
+
+    @pytest.mark.parametrize(
+        ("mount", "mode"),
+        [
+            (Mount(MountType.VOLUME, "/x", "pg", read_only=True), VolumeMode.SHARE_RO),
+            (Mount(MountType.VOLUME, "/x"), VolumeMode.FRESH),
+            (Mount(MountType.TMPFS, "/x"), VolumeMode.FRESH),
+            (Mount(MountType.BIND, "/x", "/srv/new"), VolumeMode.FRESH),
+        ],
+    )
+    def test_of_other_mounts(self, mount: Mount, mode: VolumeMode) -> None:
+        """
+        Read-only mounts are shared as such, anonymous ones and folders that live does not write are fresh.
+        """
+        assert self.mode(mount, "") is mode
+
+    def test_of_a_folder_that_live_writes(self) -> None:
+        """
+        A folder of the host is the same folder for both stacks.
+        """
+        live = "services: {web: {image: a, volumes: ['/srv/data:/x']}}"
+
+        assert self.mode(Mount(MountType.BIND, "/x", "/srv/data"), "", live) is VolumeMode.SHARE
