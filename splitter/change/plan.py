@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from splitter.change import labels
 from splitter.change.changeset import Action, Change, ChangeSet, change_set, config_hash
 from splitter.change.dependencies import start_order
 from splitter.change.roles import Finding, one_shot_jobs, singletons
 from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, Cost, Level, Reason, Thresholds, rollback_cost
-from splitter.change.scope import Scope, scopes
-from splitter.template import Template
+from splitter.change.scope import Scope, VolumeMode, scopes, volume_mode
+from splitter.template import MountType, Template
 
 SYMBOLS: Mapping[Action, str] = {
     Action.CREATE: "+",
@@ -18,6 +19,7 @@ SYMBOLS: Mapping[Action, str] = {
     Action.DELETE: "−",
     Action.UNKNOWN: "?",
 }
+_NOT_YET = frozenset({VolumeMode.SHARE, VolumeMode.SHARE_RO, VolumeMode.COPY})
 SHOWN_MAX = 120  # a longer value is cut: a plan is to be read
 
 
@@ -26,7 +28,8 @@ class Plan:
     """What a deploy would do.
 
     `order` holds the shadow's services in the levels they start in, `scopes` says which of them are the shadow's own
-    and which are live's, `singletons` and `jobs` are the services that should not simply run twice.
+    and which are live's, `singletons` and `jobs` are the services that should not simply run twice.  `obstacles` are
+    sentences that say what the plan needs and no provisioner does yet: while there is one, nothing is made.
     """
 
     change_set: ChangeSet
@@ -36,6 +39,7 @@ class Plan:
     singletons: tuple[Finding, ...] = ()
     jobs: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
 
 
 def plan(
@@ -54,14 +58,16 @@ def plan(
     """
     before = live or Template(project=shadow.project, directory=shadow.directory, services={})
     changes = change_set(before, shadow, images, live_images)
+    found = scopes(before, shadow, changes)
     return Plan(
         change_set=changes,
         cost=rollback_cost(changes, before, shadow, routed=routed, left_out=left_out, thresholds=thresholds),
         order=start_order(shadow),
-        scopes=scopes(before, shadow, changes),
+        scopes=found,
         singletons=singletons(shadow, routed),
         jobs=one_shot_jobs(shadow),
         notes=(*_renames(changes, before, shadow), *shadow.notes),
+        obstacles=(*_sharing(before, shadow, found), *_leaving_out(shadow, routed)) if live else (),
     )
 
 
@@ -74,7 +80,40 @@ def sentences(plan: Plan) -> list[str]:
         *(f"singleton: {finding.service}: {finding.rule}" for finding in plan.singletons),
         *(f"one-shot job: {finding.service}: {finding.rule}" for finding in plan.jobs),
         *(f"note: {note}" for note in plan.notes),
+        *(f"cannot be deployed: {obstacle}" for obstacle in plan.obstacles),
     ]
+
+
+def _sharing(live: Template, shadow: Template, found: Mapping[str, Scope]) -> Iterator[str]:
+    """Yield what the shadow would have to share with live.  Each stack has volumes of its own, new and empty ones.
+
+    Without this a promotion would leave the data behind.
+    """
+    for name, service in sorted(shadow.services.items()):
+        if found[name] is Scope.SHARED:
+            yield (
+                f"service {name} keeps state and would have to be shared with live, which is not done yet; keep it out of "
+                f"this template (a server of its own, or an external network), or say `{labels.SCOPE}: stack` if the "
+                "shadow may have one of its own"
+            )
+            continue
+        for mount in service.mounts:
+            if mount.type is MountType.VOLUME and volume_mode(mount, live, shadow) in _NOT_YET:
+                yield (
+                    f"service {name} mounts volume {mount.source} at {mount.target}, which would have to be shared with "
+                    f"live, which is not done yet; make the volume external, or say `{labels.VOLUME}: fresh` on it if "
+                    "the shadow may begin with an empty one"
+                )
+
+
+def _leaving_out(shadow: Template, routed: Collection[str]) -> Iterator[str]:
+    """Yield the services that must not run twice unless somebody says so."""
+    for finding in singletons(shadow, routed):
+        if shadow.services[finding.service].labels.get(labels.SINGLETON) != "run":
+            yield (
+                f"service {finding.service} would do its work twice ({finding.rule}), and to leave it out of the shadow is "
+                f"not done yet; say `{labels.SINGLETON}: run` if two may run at once, or take it out of this template"
+            )
 
 
 def _change_lines(plan: Plan) -> Iterator[str]:
@@ -103,7 +142,7 @@ def _order_lines(plan: Plan) -> Iterator[str]:
         yield f"start order: {', then '.join(', '.join(level) for level in levels)}"
     shared = sorted(name for name, scope in plan.scopes.items() if scope is Scope.SHARED)
     if shared:
-        yield f"shared with live, not started again: {', '.join(shared)}"
+        yield f"to be shared with live: {', '.join(shared)}"
 
 
 def _cost_lines(cost: Cost) -> Iterator[str]:

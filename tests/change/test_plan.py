@@ -67,12 +67,58 @@ class TestPlan:
             plan(None, loop)
 
 
+class TestObstacles:
+    def test_state_and_singletons_stand_in_the_way(self) -> None:
+        """
+        What would have to be shared with live or left out of the shadow is said before anything is made.
+        """
+        db, crunch = plan(template(LIVE), template(SHADOW), routed=["web"]).obstacles
+
+        assert "service db keeps state" in db
+        assert "`splitter.scope: stack`" in db
+        assert "service crunch would do its work twice" in crunch
+        assert "`splitter.singleton: run`" in crunch
+
+    def test_labels_take_them_away(self) -> None:
+        """
+        Whoever says that the shadow may have its own is believed.
+        """
+        said = """
+        services:
+          web: {image: 'web:1', ports: ['80:80']}
+          worker: {image: web, command: celery worker, labels: {splitter.singleton: run}}
+          db: {image: 'postgres:15', volumes: ['pg:/var/lib/postgresql/data'], labels: {splitter.scope: stack}}
+        volumes: {pg: {labels: {splitter.volume: fresh}}}
+        """
+
+        assert plan(template(said), template(said.replace("web:1", "web:2"))).obstacles == ()
+
+    def test_a_shared_volume_stands_in_the_way(self) -> None:
+        """
+        A volume that both stacks would write to is not made twice behind anybody's back.
+        """
+        text = "{services: {web: {image: 'web:1', volumes: ['up:/up']}}, volumes: {up: }}"
+
+        (found,) = plan(template(text), template(text.replace("web:1", "web:2"))).obstacles
+
+        assert "volume up at /up" in found
+        assert "`splitter.volume: fresh`" in found
+
+    def test_the_first_deploy_has_none(self) -> None:
+        """
+        One stack alone shares nothing.
+        """
+        assert plan(None, template(LIVE)).obstacles == ()
+
+
 class TestSentences:
     def test_read_like_a_story(self) -> None:
         """
         Changes with their fields, order, cost and findings, one line each, secrets masked.
         """
-        assert sentences(plan(template(LIVE), template(SHADOW), routed=["web"])) == [
+        found = plan(template(LIVE), template(SHADOW), routed=["web"])
+
+        assert sentences(found) == [
             "~ service:api update",
             "    replicas: 1 → 2",
             "+ service:crunch create",
@@ -84,10 +130,11 @@ class TestSentences:
             "− service:worker delete",
             "= unchanged: network:default, service:db, volume:pg",
             "start order: crunch, then web, then api",
-            "shared with live, not started again: db",
+            "to be shared with live: db",
             "rollback cost: 0 during the split, 0 after promotion: nothing to decide",
             "singleton: crunch: its command says 'celery', and nothing reaches or waits for it",
             "note: worker is deleted and crunch, which is equal, is created: is it a new name?",
+            *(f"cannot be deployed: {obstacle}" for obstacle in found.obstacles),
         ]
 
     def test_say_what_caused_what(self) -> None:
