@@ -92,16 +92,16 @@ def _sharing(live: Template, shadow: Template, found: Mapping[str, Scope]) -> It
     for name, service in sorted(shadow.services.items()):
         if found[name] is Scope.SHARED:
             yield (
-                f"service {name} keeps state and would have to be shared with live, which is not done yet; keep it out of "
-                f"this template (a server of its own, or an external network), or say `{labels.SCOPE}: stack` if the "
-                "shadow may have one of its own"
+                f"service {name} keeps state and would have to be shared with live, which is not done yet; make it a "
+                f"server of its own, outside of this template, or say `{labels.SCOPE}: stack` if the shadow may have "
+                "another one"
             )
             continue
         for mount in service.mounts:
             if mount.type is MountType.VOLUME and volume_mode(mount, live, shadow) in _NOT_YET:
                 yield (
-                    f"service {name} mounts volume {mount.source} at {mount.target}, which would have to be shared with "
-                    f"live, which is not done yet; make the volume external, or say `{labels.VOLUME}: fresh` on it if "
+                    f"service {name} mounts volume {mount.source} at {mount.target}, which would have to be shared "
+                    f"with live, which is not done yet; make it external, or say `{labels.VOLUME}: fresh` on it if "
                     "the shadow may begin with an empty one"
                 )
 
@@ -111,8 +111,8 @@ def _leaving_out(shadow: Template, routed: Collection[str]) -> Iterator[str]:
     for finding in singletons(shadow, routed):
         if shadow.services[finding.service].labels.get(labels.SINGLETON) != "run":
             yield (
-                f"service {finding.service} would do its work twice ({finding.rule}), and to leave it out of the shadow is "
-                f"not done yet; say `{labels.SINGLETON}: run` if two may run at once, or take it out of this template"
+                f"service {finding.service} would do its work twice ({finding.rule}), and to leave it out of the "
+                f"shadow is not done yet; say `{labels.SINGLETON}: run` if two may run at once, or take it out"
             )
 
 

@@ -1,0 +1,235 @@
+"""What live is like, measured before the shadow gets traffic: where to cut latencies, and how much lies above.
+
+Rule 1: edges are fixed for the whole rollout.  They come from the past, so bets on counts between them are fair
+whatever the edges are; bad ones cost power only.
+Rule 2: live's tails follow the traffic (an average over a minute), and a tick is bet on with the tails of the ticks
+before it.
+Rule 3: an edge means "more than": latencies are whole microseconds and edges are rounded down, so that a shadow
+counts as above exactly when it is above ratio x live + absolute.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+from splitter.judge.config import LATENCIES, JudgeConfig, Margin
+from splitter.limits import LATENCY_US_MAX
+from splitter.model import Side, Window
+
+QUANTILES: Final = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+ABOVE_MIN: Final = 5  # answers above an edge, for it to be where it seems to be
+SLOW_FACTOR: Final = 1.5  # beyond the highest quantile: what is slower still is very slow, or overdue
+SLOW_US_UNKNOWN: Final = 5_000_000  # very slow, where nothing is known about live
+SLOW_MARGIN: Final = Margin(1.10, 0.002)
+
+_TAIL_MIN, _TAIL_MAX = 2e-5, 0.98
+_BASELINE_WEIGHT = 200.0  # requests that the baseline's tails weigh as, against the last minute's
+_HALF_LIFE_S = 60.0
+_FALL = 0.999  # each tail is at most that of the edge below it
+
+Latency = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Live over the last minutes: requests, errors (each client's once), and latencies as `model.Window` has them."""
+
+    n: int = 0
+    e5u: int = 0
+    e4u: int = 0
+    latency: tuple[tuple[int, int], ...] = ()
+    span_s: float = 0.0
+
+    @classmethod
+    def of(cls, window: Window) -> "Baseline":
+        """Return the baseline that a merged window of live is."""
+        counts = window.counts
+        return cls(counts.n, counts.e5u, counts.e4u, window.latency, window.ended_s - window.started_s)
+
+    @property
+    def answers(self) -> int:
+        """Return how many latencies there are."""
+        return sum(count for _, count in self.latency)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a latency KPI cuts: live at its quantile, the shadow at its tolerance, and at its promotion margin.
+
+    `proof_us` is None where nothing can be proven: no margin, or hardly an answer of live above the quantile.
+    `tail` is live's fraction above `live_us`; `equal_worse` and `equal_proof` are the shadow's above its two edges if
+    it is exactly as live.
+    """
+
+    live_us: int
+    worse_us: int
+    proof_us: int | None
+    tail: float
+    equal_worse: float
+    equal_proof: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """All edges of both sides, ascending, and what they are for.
+
+    `places` lacks the KPIs that `answers` of live were too few for.  `slow_us` (live, shadow) is above all quantiles.
+    """
+
+    live_us: tuple[int, ...]
+    shadow_us: tuple[int, ...]
+    tails: tuple[float, ...]
+    places: Mapping[str, Place]
+    slow_us: tuple[int, int]
+    answers: int
+
+    def edges(self, side: Side) -> tuple[int, ...]:
+        """Return the edges that a side's bins are cut at."""
+        return self.live_us if side is Side.LIVE else self.shadow_us
+
+    def state(self) -> dict[str, Any]:
+        """Return the scale as plain numbers."""
+        return {
+            "live_us": list(self.live_us),
+            "shadow_us": list(self.shadow_us),
+            "tails": list(self.tails),
+            "places": {
+                kpi: [each.live_us, each.worse_us, each.proof_us, each.tail, each.equal_worse, each.equal_proof]
+                for kpi, each in self.places.items()
+            },
+            "slow_us": list(self.slow_us),
+            "answers": self.answers,
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> "Scale":
+        """Return the scale that `state` was made of."""
+        slow_live, slow_shadow = state["slow_us"]
+        return cls(
+            live_us=tuple(state["live_us"]),
+            shadow_us=tuple(state["shadow_us"]),
+            tails=tuple(state["tails"]),
+            places={kpi: Place(*figures) for kpi, figures in state["places"].items()},
+            slow_us=(slow_live, slow_shadow),
+            answers=state["answers"],
+        )
+
+
+def calibrate(config: JudgeConfig, baseline: Baseline) -> Scale:
+    """Return the scale for shadows of this live stack.  With few answers it has fewer edges, with none the slow one."""
+    quantiles = dict(_quantiles(baseline))
+    places = dict(_places(config, baseline.latency, quantiles))
+    slow_us = _slow(config, quantiles)
+    limit_us = config.guards.latency_p99_s
+    limits = {int(limit_us * 1e6)} if limit_us is not None else set()
+    live_us = sorted({*quantiles.values(), slow_us[0], *limits})
+    shadow_us = sorted({slow_us[1], *limits, *(each.worse_us for each in places.values()), *_proof_edges(places)})
+    assert all(low < high for low, high in pairwise((0, *live_us))), "edges are positive and ascend"
+    assert all(low < high for low, high in pairwise((0, *shadow_us))), "edges are positive and ascend"
+    return Scale(
+        live_us=tuple(live_us),
+        shadow_us=tuple(shadow_us),
+        tails=tuple(fraction_above(baseline.latency, edge) for edge in live_us),
+        places=places,
+        slow_us=slow_us,
+        answers=baseline.answers,
+    )
+
+
+def fraction_above(latency: Latency, edge_us: float) -> float:
+    """Return the fraction of answers above an edge; 0 without answers."""
+    total = sum(count for _, count in latency)
+    return sum(count for top_us, count in latency if top_us > edge_us) / total if total else 0.0
+
+
+class Tails:
+    """Live's fractions above its edges, as they were before the present tick.  Written by `follow`, once per tick."""
+
+    def __init__(self, base: Sequence[float]) -> None:
+        self._base = tuple(base)
+        self._above = [0.0] * len(base)
+        self._answers = 0.0
+        self.current: list[float] = []
+        self._mix()
+
+    def follow(self, above: Sequence[int], answers: int, seconds: float) -> None:
+        """Take in a tick that has been bet on."""
+        kept = 0.5 ** (seconds / _HALF_LIFE_S)
+        self._above = [each * kept + new for each, new in zip(self._above, above, strict=True)]
+        self._answers = self._answers * kept + answers
+        self._mix()
+
+    def state(self) -> list[float]:
+        """Return all that changes, as plain numbers."""
+        return [self._answers, *self._above]
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Go on from what `state` returned."""
+        self._answers, *self._above = map(float, state)
+        self._mix()
+
+    def _mix(self) -> None:
+        weight = _BASELINE_WEIGHT + self._answers
+        self.current = []
+        highest = _TAIL_MAX
+        for base, above in zip(self._base, self._above, strict=True):
+            tail = min(max((_BASELINE_WEIGHT * base + above) / weight, _TAIL_MIN), highest)
+            self.current.append(tail)
+            highest = tail * _FALL
+
+
+def _quantiles(baseline: Baseline) -> Iterator[tuple[float, int]]:
+    """Yield live's quantiles that enough answers are beyond to place them."""
+    total = baseline.answers
+    ranks = list(accumulate(count for _, count in baseline.latency))
+    for q in QUANTILES:
+        if total * (1.0 - q) < ABOVE_MIN:
+            return
+        edge_us = next(top for (top, _), rank in zip(baseline.latency, ranks, strict=True) if rank >= q * total)
+        yield q, max(edge_us, 1)
+
+
+def _places(config: JudgeConfig, latency: Latency, quantiles: Mapping[float, int]) -> Iterator[tuple[str, Place]]:
+    total = sum(count for _, count in latency)
+    for kpi, q in LATENCIES.items():
+        options, live_us = config.kpis.get(kpi), quantiles.get(q)
+        if options is None or live_us is None:
+            continue
+        worse_us = shifted(live_us, options.tolerance)
+        proof_us = shifted(live_us, options.promote) if options.promote else None
+        if max(worse_us, proof_us or 0) >= LATENCY_US_MAX:
+            continue  # no latency is counted as longer than that, so none could be above
+        tail = fraction_above(latency, live_us)
+        yield (
+            kpi,
+            Place(
+                live_us=live_us,
+                worse_us=worse_us,
+                proof_us=proof_us if tail * total >= ABOVE_MIN else None,
+                tail=tail,
+                equal_worse=fraction_above(latency, worse_us),
+                equal_proof=fraction_above(latency, proof_us) if proof_us else 0.0,
+            ),
+        )
+
+
+def _slow(config: JudgeConfig, quantiles: Mapping[float, int]) -> tuple[int, int]:
+    """Return the edge that only very slow and overdue answers are above, of live and of the shadow."""
+    if not quantiles:
+        return SLOW_US_UNKNOWN, SLOW_US_UNKNOWN
+    last = max(quantiles.values())
+    slow_us = max(last + 1, int(last * SLOW_FACTOR))
+    p99 = config.kpis.get("latency_p99")
+    return slow_us, shifted(slow_us, p99.tolerance if p99 else SLOW_MARGIN)
+
+
+def _proof_edges(places: Mapping[str, Place]) -> Iterator[int]:
+    for place in places.values():
+        if place.proof_us is not None:
+            yield place.proof_us
+
+
+def shifted(edge_us: int, margin: Margin) -> int:
+    """Return the shadow's edge for live's: ratio x edge + absolute, in whole microseconds."""
+    return int(margin.ratio * edge_us + margin.absolute * 1e6 + 1e-6)  # 1.1 x 10 is a hair below 11 in floats

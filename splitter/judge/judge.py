@@ -1,0 +1,331 @@
+"""The judge: told what both stacks did, tick by tick, it says whether to go on, roll back or promote, and why.
+
+What it promises: while no KPI of the shadow is beyond its tolerance, the chance that it ever rolls back is at most
+`false_rollback`; while a weighted KPI is beyond its promotion margin, the chance that this KPI is ever found within it
+is at most `false_promotion`.  Looked at every tick, for the whole rollout, with the split changed at will; what that
+needs is said in `stats`.
+
+Rule 1: the evidence of all KPIs is the mean of theirs, weighted by their shares of the risk (the one way to merge
+evidence that may depend on each other: Vovk & Wang 2021).  Shares are fixed at the start; a KPI that cannot be measured
+stays in the mean with 1.
+Rule 2: a decision is final.  The same ROLLBACK is returned for ever.  PROMOTE and UNDECIDED stay too, but while the
+shadow goes on serving (on its way to the last step, held, as the promoted stack) the judge goes on looking, and a
+rollback overrides them.
+Rule 3: same config, same baseline, same ticks: same decisions, also through `state_dict` and `from_state` in between.
+There is no clock, no chance and no order of a set in here.
+
+Cost: about 0.2 ms for a tick with the default KPIs, of which the sentences take a tenth.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log
+from typing import Any, Final
+
+from splitter.errors import StateError
+from splitter.judge.bank import log_sum
+from splitter.judge.calibration import Baseline, Scale, Tails, calibrate
+from splitter.judge.comparison import Comparison
+from splitter.judge.config import JudgeConfig, OnUndecided
+from splitter.judge.guards import Alarm, Guards, fate
+from splitter.judge.measures import measure_of
+from splitter.judge.tick import Reading, Tick, flaw
+from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
+from splitter.judge.wording import LABELS, as_odds, odds, span
+from splitter.model import Side
+
+EVIDENCE_SHARE: Final = 0.8  # of false_rollback; three guards have 5 % each, 5 % are kept for a trend
+CALM: Final = 0.3  # of the evidence that rolls back: below it nothing speaks against the shadow
+
+_STATE_VERSION: Final = 1
+
+
+class JudgeStateError(StateError, ValueError):
+    """What a judge kept cannot be gone on from: other options, another version, or damage."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """An action with its cause, before it is clothed in a Decision."""
+
+    action: Action
+    kpi: str
+    reason: str
+
+
+class Judge:
+    """The judge of one rollout.  Written by `calibrate` (once, before the first tick), `observe` and `extend`."""
+
+    def __init__(self, config: JudgeConfig) -> None:
+        # For the rollout.
+        self._config = config
+        self._shares = config.shares()
+        self._alpha = EVIDENCE_SHARE * config.false_rollback
+        self._level = log(1.0 / self._alpha)
+        self._set_scale(calibrate(config, Baseline()))  # until `calibrate` knows better
+        # Over all ticks.
+        self._age_s = 0.0
+        self._warm_s = 0.0  # since the shadow's first request
+        self._requests = 0
+        self._healthy_s = 0.0
+        self._extra_s = 0.0
+        self._rejected = 0
+        self._standing: _Outcome | None = None  # a PROMOTE or UNDECIDED that was given
+        self._final: Decision | None = None  # a ROLLBACK that was given
+
+    @property
+    def rejected(self) -> int:
+        """Return how many ticks could not be used."""
+        return self._rejected
+
+    def calibrate(self, baseline: Baseline) -> None:
+        """Measure live.  Before it, and with too few requests of live, latencies are not compared."""
+        assert self._age_s == 0, "edges are fixed before the first tick"
+        self._set_scale(calibrate(self._config, baseline))
+
+    def edges(self, side: Side) -> tuple[int, ...]:
+        """Return the edges in µs, ascending, that the bins of a side's counts must be cut at."""
+        return self._scale.edges(side)
+
+    def observe(self, tick: Tick) -> Decision:
+        """Judge one tick.  One that no honest count can have made is counted and changes nothing else."""
+        if self._final:
+            return self._final
+        wrong = flaw(tick)
+        return self._answer(self._reject(tick, wrong) if wrong else self._weigh(tick))
+
+    def _weigh(self, tick: Tick) -> _Outcome:
+        """Bet on a tick and return what follows from it."""
+        reading = Reading(tick, len(self._scale.live_us), len(self._scale.shadow_us))
+        self._count(tick, reading)
+        alarm = self._guards.observe(tick, reading)
+        for comparison in self._comparisons:
+            comparison.observe(reading, tick.seconds, is_warm=self._is_warm)
+        self._evidence = self._together()
+        if reading.is_timed:
+            self._tails.follow(reading.live_above, reading.answers_l, tick.seconds)
+        if reading.is_comparable:
+            self._healthy_s = self._healthy_s + tick.seconds if self._is_healthy else 0.0
+        return self._outcome(alarm)
+
+    def _reject(self, tick: Tick, wrong: str) -> _Outcome:
+        """Leave a tick out; that the shadow died is true however wrong the counts are."""
+        self._rejected += 1
+        alarm = fate(tick)
+        if alarm:
+            return self._left(alarm)
+        return self._standing or self._continue(f"tick {tick.t} was left out: {wrong}; continuing")
+
+    def _answer(self, outcome: _Outcome) -> Decision:
+        """Return the outcome as a decision, and remember what is final."""
+        decision = self._decision(outcome)
+        if outcome.action is Action.ROLLBACK:
+            self._final = decision
+        elif outcome.action is not Action.CONTINUE:
+            self._standing = outcome
+        return decision
+
+    def extend(self, seconds: float) -> None:
+        """Go on for `seconds` from now after UNDECIDED: somebody resumed a rollout that was held."""
+        self._extra_s = max(0.0, self._age_s + seconds - self._config.max_duration_s)
+        if self._standing and self._standing.action is Action.UNDECIDED:
+            self._standing = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that ticks have changed, and the scale, as plain values that JSON can hold."""
+        standing = self._standing
+        return {
+            "version": _STATE_VERSION,
+            "scale": self._scale.state(),
+            "tails": self._tails.state(),
+            "kpis": {comparison.kpi: comparison.state() for comparison in self._comparisons},
+            "guards": self._guards.state(),
+            "age_s": self._age_s,
+            "warm_s": self._warm_s,
+            "requests": self._requests,
+            "healthy_s": self._healthy_s,
+            "extra_s": self._extra_s,
+            "rejected": self._rejected,
+            "standing": [standing.action.value, standing.kpi, standing.reason] if standing else None,
+            "final": self._final.state() if self._final else None,
+        }
+
+    @classmethod
+    def from_state(cls, config: JudgeConfig, state: Mapping[str, Any]) -> "Judge":
+        """Return the judge that `state_dict` was asked of.  Raises JudgeStateError if its options or version differ."""
+        judge = cls(config)
+        try:
+            judge._restore(state)
+        except (KeyError, TypeError, ValueError) as error:
+            raise JudgeStateError(
+                f"the judge's kept state does not fit its options ({error!r}): "
+                "start the rollout anew, or go back to the options and the version that it began with"
+            ) from error
+        return judge
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        if state["version"] != _STATE_VERSION:
+            raise ValueError(f"version {state['version']}, known is {_STATE_VERSION}")
+        self._set_scale(Scale.of_state(state["scale"]))
+        self._tails.restore(state["tails"])
+        if set(state["kpis"]) != {comparison.kpi for comparison in self._comparisons}:
+            raise ValueError(f"KPIs {', '.join(state['kpis'])}")
+        for comparison in self._comparisons:
+            comparison.restore(state["kpis"][comparison.kpi])
+        self._evidence = self._together()
+        self._guards.restore(state["guards"])
+        self._age_s = float(state["age_s"])
+        self._warm_s = float(state["warm_s"])
+        self._requests = int(state["requests"])
+        self._healthy_s = float(state["healthy_s"])
+        self._extra_s = float(state["extra_s"])
+        self._rejected = int(state["rejected"])
+        if state["standing"]:
+            action, kpi, reason = state["standing"]
+            self._standing = _Outcome(Action(action), kpi, reason)
+        if state["final"]:
+            self._final = Decision.of_state(state["final"])
+
+    def _set_scale(self, scale: Scale) -> None:
+        self._scale = scale
+        self._tails = Tails(scale.tails)
+        self._guards = Guards(self._config, scale)
+        self._comparisons = []
+        for kpi, options in self._config.kpis.items():
+            measure = measure_of(kpi, options, scale, self._tails)
+            if measure:
+                share = self._shares[kpi]
+                self._comparisons.append(Comparison(kpi, options, share, measure, self._config, self._alpha))
+        self._evidence = self._together()
+
+    def _count(self, tick: Tick, reading: Reading) -> None:
+        self._age_s += tick.seconds
+        self._requests += reading.shadow.n
+        if self._requests:
+            self._warm_s += tick.seconds
+
+    @property
+    def _is_warm(self) -> bool:
+        return self._warm_s >= self._config.warmup_s and self._requests >= self._config.warmup_requests
+
+    def _together(self) -> float:
+        """Return ln of the odds of all KPIs together; what cannot be measured stays at 1 : 1."""
+        measured = [(each.share, each.evidence) for each in self._comparisons if each.share]
+        silent = 1.0 - sum(share for share, _ in measured)
+        logs = [log(share) + evidence for share, evidence in measured]
+        return log_sum([*logs, log(silent)] if silent > 1e-9 else logs)
+
+    @property
+    def _is_calm(self) -> bool:
+        return self._evidence < CALM * self._level
+
+    @property
+    def _is_healthy(self) -> bool:
+        required = [each for each in self._comparisons if each.is_required]
+        return bool(required) and all(each.is_proven for each in required) and self._is_calm
+
+    # --- The order of decisions --------------------------------------------------------------------------------------
+
+    def _outcome(self, alarm: Alarm | None) -> _Outcome:
+        """Return what is to be done: what protects users first, then proof, then time."""
+        config = self._config
+        if alarm:
+            return self._left(alarm)
+        if self._evidence >= self._level:
+            return self._worse()
+        if self._standing:
+            return self._standing
+        if self._healthy_s >= config.dwell_s and self._age_s >= config.min_duration_s and self._is_healthy:
+            return self._proven()
+        if self._age_s >= config.max_duration_s + self._extra_s:
+            return self._undecided()
+        return self._continue(self._progress())
+
+    def _left(self, alarm: Alarm) -> _Outcome:
+        return _Outcome(Action.ROLLBACK, alarm.guard, f"{alarm.sentence}; rolling back")
+
+    def _worse(self) -> _Outcome:
+        """Name the KPI that speaks loudest, weighted as the decision weighs it."""
+        loudest = max(
+            (each for each in self._comparisons if each.share), key=lambda each: log(each.share) + each.evidence
+        )
+        figures = loudest.accusation(self._scale.places.get(loudest.kpi))
+        if loudest.decides_alone:
+            figures = f"{figures}, needed {odds(self._level - log(loudest.share))}"
+        else:
+            figures = f"{figures}, with the other KPIs {odds(self._evidence)}, needed {odds(self._level)}"
+        return _Outcome(Action.ROLLBACK, loudest.kpi, f"{figures}; rolling back")
+
+    def _proven(self) -> _Outcome:
+        required = [each for each in self._comparisons if each.is_required]
+        weakest = min(required, key=lambda each: each.ni_evidence)
+        needed = log(1.0 / self._config.false_promotion)
+        reason = (
+            f"every KPI that counts is proven within its promotion margin after {span(self._age_s)} and "
+            f"{self._requests} shadow requests: the least, {LABELS[weakest.kpi]}, with {odds(weakest.ni_evidence)}, "
+            f"needed {odds(needed)}; promoting"
+        )
+        return _Outcome(Action.PROMOTE, "", reason)
+
+    def _undecided(self) -> _Outcome:
+        required = [each for each in self._comparisons if each.is_required]
+        open_kpis = [LABELS[each.kpi] for each in required if not each.is_proven]
+        left = f"{', '.join(open_kpis)} not proven" if open_kpis else "proofs did not last long enough"
+        facts = f"after {span(self._age_s)} and {self._requests} shadow requests: {left}, {self._against()}"
+        policy = self._config.on_undecided
+        leans_well = bool(required) and self._evidence < 0 and all(each.ni_evidence > 0 for each in required)
+        if policy is OnUndecided.PROMOTE_IF_NOT_WORSE and leans_well:
+            return _Outcome(Action.PROMOTE, "", f"nothing is worse {facts}; promoting, as on_undecided says")
+        return _Outcome(Action.UNDECIDED, "", f"undecided {facts}; on_undecided says {policy.value}")
+
+    def _continue(self, reason: str) -> _Outcome:
+        return _Outcome(Action.CONTINUE, "", reason)
+
+    def _progress(self) -> str:
+        """Say what a shadow that is neither worse nor proven is waiting for."""
+        config = self._config
+        if not self._is_warm:
+            requests, seconds = min(self._requests, config.warmup_requests), span(min(self._warm_s, config.warmup_s))
+            wanted = f"{requests} of {config.warmup_requests} requests, {seconds} of {span(config.warmup_s)}"
+            return f"warming up ({wanted}): latencies and proofs do not count yet; continuing"
+        if self._is_healthy:
+            held = f"all proven for {span(self._healthy_s)} of {span(config.dwell_s)}"
+            age = f"{span(self._age_s)} of at least {span(config.min_duration_s)}"
+            return f"{held}, {age}, {self._against()}; continuing"
+        waiting = [LABELS[each.kpi] for each in self._comparisons if each.is_required and not each.is_proven]
+        return f"{', '.join(waiting) or 'nothing'} to be proven, {self._against()}; continuing"
+
+    def _against(self) -> str:
+        return f"{odds(self._evidence)} against the shadow, a rollback needs {odds(self._level)}"
+
+    # --- The answer --------------------------------------------------------------------------------------------------
+
+    def _decision(self, outcome: _Outcome) -> Decision:
+        return Decision(
+            action=outcome.action,
+            kpi=outcome.kpi,
+            reason=outcome.reason,
+            verdicts=self._verdicts(),
+            score=self._score(),
+            may_increase_share=outcome.action is not Action.ROLLBACK and self._is_calm,
+            evidence=as_odds(self._evidence),
+            needed=1.0 / self._alpha,
+            age_s=self._age_s,
+            requests=self._requests,
+        )
+
+    def _verdicts(self) -> tuple[KpiVerdict, ...]:
+        """Return a verdict for each KPI, in the order of the config."""
+        measured = {each.kpi: each for each in self._comparisons}
+        return tuple(measured[kpi].verdict() if kpi in measured else self._unmeasured(kpi) for kpi in self._config.kpis)
+
+    def _unmeasured(self, kpi: str) -> KpiVerdict:
+        sentence = f"not compared: {self._scale.answers} answers of live before the rollout are too few"
+        needed = 1.0 / (self._alpha * (self._shares[kpi] or 1.0))
+        proof = 1.0 / self._config.false_promotion
+        return KpiVerdict(kpi, Verdict.UNDECIDED, None, None, 1.0, needed, 1.0, proof, None, sentence)
+
+    def _score(self) -> float:
+        measured = sum(each.share * each.score() for each in self._comparisons)
+        silent = 1.0 - sum(each.share for each in self._comparisons)
+        return 100.0 * (measured + 0.5 * silent)
