@@ -1,0 +1,139 @@
+"""Figures for Prometheus, read when they are asked for: nothing is counted twice, nothing is counted here.
+
+Labels are bounded: apps and routes are the configured ones, roles are two, outcomes and states are enumerations.  A
+stack's id is a label of one information metric only, so that a year of rollouts makes no series for each.
+"""
+
+import importlib.metadata
+import platform
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from splitter.alerts import AlertTotals
+from splitter.kpi import Ledger
+from splitter.limits import WEIGHT_TOTAL
+from splitter.model import StackId, Window
+from splitter.rollout.controller import Controller
+from splitter.rollout.machine import State
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+NO_ROLLOUT = "IDLE"
+
+
+class Figures(Collector):
+    """Reads the controllers' statuses and the ledger's totals at every scrape."""
+
+    def __init__(
+        self,
+        controllers: Mapping[str, Controller],
+        ledger: Ledger,
+        is_ready: Callable[[], tuple[bool, str]],
+        *,
+        flips: Callable[[], int] = lambda: 0,
+        alerts: Callable[[], Sequence[AlertTotals]] = tuple,
+    ) -> None:
+        """`flips` says how many route tables were published, `alerts` what became of alerts."""
+        self._controllers = controllers
+        self._ledger = ledger
+        self._is_ready = is_ready
+        self._flips = flips
+        self._alerts = alerts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family; called by the registry."""
+        build = GaugeMetricFamily(
+            "splitter_build_info", "Version of splitter and Python.", labels=["version", "python"]
+        )
+        build.add_metric([importlib.metadata.version("splitter"), platform.python_version()], 1)
+        yield build
+        yield GaugeMetricFamily(
+            "splitter_ready", "1 when every listener is up and every app has a live stack.", int(self._is_ready()[0])
+        )
+        yield CounterMetricFamily("splitter_flips", "Route tables that were published.", self._flips())
+        yield self._sent()
+        yield from self._rollouts()
+        yield from self._requests()
+
+    def _sent(self) -> Metric:
+        sent = CounterMetricFamily(
+            "splitter_alerts", "Alerts for each webhook, by what became of them.", labels=["target", "outcome"]
+        )
+        for totals in self._alerts():
+            for outcome in ("delivered", "failed", "dropped"):
+                sent.add_metric([totals.target, outcome], getattr(totals, outcome))
+        return sent
+
+    def _rollouts(self) -> Iterator[Metric]:
+        state = GaugeMetricFamily(
+            "splitter_rollout_state", "1 for the state that the app's rollout is in.", labels=["app", "state"]
+        )
+        weight = GaugeMetricFamily("splitter_weight_ratio", "Share of the app's requests.", labels=["app", "role"])
+        stack = GaugeMetricFamily(
+            "splitter_stack_info", "Which stack plays which role.", labels=["app", "role", "stack"]
+        )
+        for name, controller in self._controllers.items():
+            status = controller.status()
+            present = status.state or NO_ROLLOUT
+            for known in (NO_ROLLOUT, *State):
+                state.add_metric([name, str(known)], int(str(known) == present))
+            share = status.share_bp / WEIGHT_TOTAL
+            for role, one in (("live", status.live), ("shadow", status.shadow)):
+                if one is not None:
+                    weight.add_metric([name, role], share if role == "shadow" else 1 - share)
+                    stack.add_metric([name, role, one.id], 1)
+        yield from (state, weight, stack)
+
+    def _requests(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "splitter_requests",
+            "Finished requests of the stacks that serve now, by outcome.",
+            labels=["app", "role", "outcome"],
+        )
+        in_flight = GaugeMetricFamily("splitter_requests_in_flight", "Requests in flight.", labels=["app", "role"])
+        latency = HistogramMetricFamily(
+            "splitter_request_duration_seconds",
+            "From the request's whole head to the last byte of the answer, for answers below 400.",
+            labels=["app", "role"],
+        )
+        for app, role, total in self._totals():
+            for outcome, count in sorted(total.outcomes.items()):
+                requests.add_metric([app, role, outcome], count)
+            in_flight.add_metric([app, role], total.in_flight)
+            buckets, sum_s = histogram(total.latency)
+            latency.add_metric([app, role], buckets, sum_s)
+        yield from (requests, in_flight, latency)
+
+    def _totals(self) -> Iterator[tuple[str, str, Window]]:
+        for name, controller in self._controllers.items():
+            status = controller.status()
+            for role, one in (("live", status.live), ("shadow", status.shadow)):
+                if one is not None:
+                    yield name, role, self._ledger.total(StackId(one.id))
+
+
+def histogram(latency: Sequence[tuple[int, int]]) -> tuple[list[tuple[str, float]], float]:
+    """Return Prometheus' cumulative buckets of HDR pairs (highest µs, count), and the sum in seconds.
+
+    A pair counts in the first bucket whose bound is not below its highest value, so no bucket claims too much.
+    """
+    tops_us = [top_us for top_us, _ in latency]
+    ranks = [0, *accumulate(count for _, count in latency)]
+    buckets = [(str(bound), float(ranks[bisect_right(tops_us, round(bound * 1e6))])) for bound in BUCKETS_S]
+    return [*buckets, ("+Inf", float(ranks[-1]))], sum(top_us * count for top_us, count in latency) / 1e6
+
+
+def renderer(figures: Figures) -> Callable[[], tuple[bytes, str]]:
+    """Return a function that renders `figures` as (body, content type); a registry of our own, no global one."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(figures)
+
+    def render() -> tuple[bytes, str]:
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+    return render

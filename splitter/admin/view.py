@@ -1,0 +1,182 @@
+"""What people see of a status in a terminal: the header, the tree of stacks, the evidence, the price of going back.
+
+Pure but for the screen at the end: a status object of the API in, lines out.  Three columns carry everything: what,
+how much, and what it means.
+"""
+
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from splitter.admin.client import Json, Update
+
+REDRAWS_PER_S: Final = 8
+
+_SIGN: Final = {
+    "PROMOTED": ("●", "green"),
+    "ROLLED_BACK": ("●", "green"),
+    "HALTED": ("■", "bold red"),
+    "HELD": ("‖", "yellow"),
+    "AWAITING_OVERRIDE": ("‖", "yellow"),
+    "ROLLING_BACK": ("▼", "red"),
+    "": ("●", "green"),
+}
+_VERDICT: Final = {"non_inferior": ("proven", "green"), "worse": ("worse", "bold red"), "undecided": ("", "dim")}
+
+
+def status_view(status: Json) -> Group:
+    """Return everything that there is to see of one app's status."""
+    parts: list[Text | Table] = [_header(status), _stacks(status)]
+    if status["evidence"] and status["shadow"]:
+        parts.append(_evidence(status["evidence"]))
+    parts += [Text(line, style="dim") for line in _footer(status)]
+    if status["trouble"]:
+        parts.append(Text(status["trouble"], style="bold red"))
+    return Group(*parts)
+
+
+def verdict_line(status: Json) -> str:
+    """Return how a rollout ended (or why it waits), in one line."""
+    return f"{status['rollout']}: {words(status['state'])}: {status['last_event']}"
+
+
+def words(state: str) -> str:
+    """Return a state as people say it: `ROLLING_BACK` is `rolling back`."""
+    return state.lower().replace("_", " ") or "serving"
+
+
+def share(basis_points: int) -> str:
+    return f"{basis_points / 100:g} %"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as `04:12`, with hours where there are some."""
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes:02}:{left:02}"
+
+
+def about(seconds: float) -> str:
+    """Return a guess of time: `~8s`, `~1m40s`, `~2h10m`."""
+    whole = max(round(seconds), 1)
+    if whole < 60:
+        return f"~{whole}s"
+    minutes, left = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"~{hours}h{minutes:02}m" if hours else f"~{minutes}m{left:02}s"
+
+
+def _header(status: Json) -> Text:
+    sign, style = _SIGN.get(status["state"], ("▲", "cyan"))
+    line = Text(f"{status['app']}  ", style="bold")
+    line.append(f"{sign} {words(status['state'])}", style=style)
+    if status["step"]:
+        line.append(f" {share(status['share_bp'])}   step {status['step']}/{status['steps']}")
+    if status["state"]:
+        line.append(f"   {clock(status['in_state_s'])}")
+    if status["held_for"]:
+        line.append(f"   {status['held_for']}", style="yellow")
+    if status["verdict_in_s"] is not None and status["shadow"]:
+        line.append(f"   verdict in {about(status['verdict_in_s'])}", style="cyan")
+    return line
+
+
+def _stacks(status: Json) -> Table:
+    table = _grid(6)
+    for role in ("live", "shadow"):
+        if (stack := status[role]) is not None:
+            table.add_row(*_stack_cells(role, stack))
+    return table
+
+
+def _stack_cells(role: str, stack: Json) -> Iterator[Text]:
+    yield Text(role, style="bold" if stack["is_up"] else "bold red")
+    yield Text(stack["id"].rpartition("-")[2] + ("" if stack["is_up"] else " (down)"))
+    yield Text(f"{stack['services']} service" + ("" if stack["services"] == 1 else "s"))
+    yield Text(f"{stack['requests']:,} req".replace(",", "\u202f"))
+    yield Text("errors –" if stack["error_rate"] is None else f"errors {stack['error_rate'] * 100:.2f} %")
+    yield Text("p99 –" if stack["p99_us"] is None else f"p99 {_milliseconds(stack['p99_us'])}")
+
+
+def _milliseconds(micros: int) -> str:
+    return f"{micros / 1000:.0f} ms" if micros >= 10_000 else f"{micros / 1000:.1f} ms"
+
+
+def _evidence(verdicts: list[Json]) -> Table:
+    table = _grid(3)
+    for verdict in verdicts:
+        word, style = _VERDICT[verdict["verdict"]]
+        name = verdict["kpi"].replace("latency_", "").replace("_", " ")
+        table.add_row(Text(f"  {name}"), Text(verdict["sentence"]), Text(word, style=style))
+    return table
+
+
+def _footer(status: Json) -> Iterator[str]:
+    cost = status["rollback_cost"]
+    if status["shadow"] and cost:
+        reasons = ", ".join(str(reason["id"]) for reason in cost["reasons"])
+        yield f"rollback cost: {cost['points']} ({reasons or 'stateless'})"
+    if status["standby_until"]:
+        yield f"standby: kept until {status['standby_until'][11:19]} UTC, `splitter undo` goes back to it"
+    if status["last_event"]:
+        yield status["last_event"]
+
+
+def _grid(columns: int) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for _ in range(columns):
+        table.add_column(no_wrap=columns > 3)
+    return table
+
+
+# --- On a screen -----------------------------------------------------------------------------------------------------
+
+
+def print_status(status: Json) -> None:
+    """Print one status."""
+    Console().print(status_view(status))
+
+
+class LiveView:
+    """The live view: events above, as they happen, the status below.  Without a terminal: a line per event."""
+
+    def __init__(self, console: Console | None = None, note: str = "") -> None:
+        self.note = note  # a line of the caller's own below the status; it may change at any time
+        self._console = console or Console(file=sys.stdout, highlight=False)
+        self._live = Live(console=self._console, refresh_per_second=REDRAWS_PER_S, transient=True)
+        self._status: Json | None = None
+        self._seen = 0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, update: Update) -> None:
+        """Draw what an update changes.  An event that was shown before is passed over."""
+        if update.kind == "status":
+            self._status = update.content
+        elif update.content["seq"] > self._seen:
+            self._seen = update.content["seq"]
+            self.tell(f"{update.content['at'][11:19]}  {update.content['sentence']}")
+        self._draw()
+
+    def tell(self, line: str) -> None:
+        """Print a line that stays, above what is redrawn."""
+        self._console.print(Text(line))
+
+    def _draw(self) -> None:
+        if self._console.is_terminal and self._status is not None:
+            self._live.update(Group(status_view(self._status), Text(self.note, style="dim")))

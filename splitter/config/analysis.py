@@ -1,0 +1,176 @@
+"""The `analysis` section: what the judge goes by.  Values that are left out are those of the profile.
+
+Checks are the judge's own: `judge_config` hands it the options, and what it refuses is said at the option it is about.
+"""
+
+from dataclasses import replace
+from typing import Annotated, TypeAlias
+
+from pydantic import Field, model_validator
+
+from splitter.config.problems import MisfitsError
+from splitter.config.section import Section
+from splitter.config.units import Count, Duration, Fraction, Moment, Number, Ratio
+from splitter.judge.config import (
+    GuardOptions,
+    JudgeConfig,
+    JudgeOptionsError,
+    KpiOptions,
+    Margin,
+    OnUndecided,
+    Profile,
+    profile,
+)
+from splitter.rollout.options import RolloutOptions
+
+_JUDGE = JudgeConfig()
+_TICK_S = RolloutOptions().tick_s
+
+Chance: TypeAlias = Annotated[Fraction, Field(gt=0, le=0.5)]
+Part: TypeAlias = Annotated[Fraction, Field(gt=0, le=1)]
+
+
+class RateMargin(Section):
+    ratio: Ratio | None = None
+    """The shadow's rate may be live's times this. Null: see the profile."""
+    absolute: Fraction | None = None
+    """And this many more of all requests. Null: see the profile."""
+
+
+class LatencyMargin(Section):
+    ratio: Ratio | None = None
+    """The shadow's latency may be live's times this. Null: see the profile."""
+    absolute: Duration | None = None
+    """And this much longer. Null: see the profile."""
+
+
+class RateKpi(Section):
+    weight: Number | None = None
+    """The KPI's part of the false-rollback risk; 0: shown, never decides. Null: see the profile."""
+    tolerance: RateMargin = RateMargin()
+    """How much worse than live the shadow may be before it is rolled back."""
+    promote: RateMargin | None = RateMargin()
+    """How close to live the shadow must be proven to be before it is promoted. Null: no promotion waits for it."""
+
+
+class LatencyKpi(Section):
+    weight: Number | None = None
+    """The KPI's part of the false-rollback risk; 0: shown, never decides. Null: see the profile."""
+    tolerance: LatencyMargin = LatencyMargin()
+    """How much slower than live the shadow may be before it is rolled back."""
+    promote: LatencyMargin | None = LatencyMargin()
+    """How close to live the shadow must be proven to be before it is promoted. Null: no promotion waits for it."""
+
+
+class Kpis(Section):
+    error_rate: RateKpi = RateKpi()
+    """Answers of 500 and above, refused and broken connections, time-outs."""
+    client_error_rate: RateKpi = RateKpi()
+    """Answers from 400 to 499."""
+    latency_p50: LatencyKpi = LatencyKpi()
+    """The time that half of the answers take at most."""
+    latency_p95: LatencyKpi = LatencyKpi()
+    """The time that 95 of 100 answers take at most."""
+    latency_p99: LatencyKpi = LatencyKpi()
+    """The time that 99 of 100 answers take at most."""
+
+
+class Warmup(Section):
+    time: Duration = _JUDGE.warmup_s
+    """How long the shadow's latencies do not count yet, once it gets traffic."""
+    requests: Count = _JUDGE.warmup_requests
+    """And for how many of its requests."""
+
+
+class BaselineSection(Section):
+    window: Moment = _JUDGE.baseline_window_s
+    """How much of live's recent past tells what is usual."""
+
+
+class Guards(Section):
+    # The judge's guard of memory has no option as long as nothing measures a stack's memory.
+
+    error_rate: Part | None = _JUDGE.guards.error_rate
+    """The shadow's failures may exceed live's by this part of its requests. Null: no such guard."""
+    latency_p99: Moment | None = _JUDGE.guards.latency_p99_s
+    """At most 1 % of the shadow's answers may take longer, unless live's do as well. Null: no such guard."""
+    impact_budget: Annotated[Number, Field(gt=0)] | None = _JUDGE.guards.impact_budget
+    """How many requests may fail that live would not have failed. Null: no such guard."""
+
+
+class Analysis(Section):
+    profile: Profile = _JUDGE.profile
+    """Which tolerances hold where none is written: any provable loss, a loss that users notice, or a grave one."""
+    false_rollback: Chance = _JUDGE.false_rollback
+    """The chance, over a whole rollout, of rolling back a stack that is not worse."""
+    false_promotion: Chance = _JUDGE.false_promotion
+    """The chance, over a whole rollout, of promoting a stack that is beyond a promotion margin."""
+    tick: Moment = _TICK_S
+    """How often the figures are looked at."""
+    warmup: Warmup = Warmup()
+    """When latencies and proofs begin to count."""
+    dwell: Duration = _JUDGE.dwell_s
+    """How long the proof must hold without a break before a promotion."""
+    min_duration: Duration = _JUDGE.min_duration_s
+    """No promotion comes sooner, so that what takes time to show can."""
+    max_duration: Moment | None = None
+    """After this much analysis without a decision the shadow counts as undecided. Null: at `rollout.deadline`."""
+    baseline: BaselineSection = BaselineSection()
+    """What is compared with."""
+    kpis: Kpis = Kpis()
+    """The figures that are compared, each with its weight, tolerance and promotion margin."""
+    guards: Guards = Guards()
+    """Bounds that roll back at once, also while the shadow warms up."""
+
+    @model_validator(mode="after")
+    def _can_be_judged_by(self) -> "Analysis":
+        """What the judge itself refuses; the fit to the rollout's deadline is the app's to check."""
+        try:
+            judge_config(self, deadline_s=self.min_duration + self.dwell + _JUDGE.max_duration_s)
+        except JudgeOptionsError as error:
+            raise MisfitsError([(tuple(path.split(".")), message) for path, message in error.problems]) from None
+        return self
+
+
+def judge_config(
+    analysis: Analysis, deadline_s: float, on_undecided: OnUndecided = OnUndecided.ROLLBACK
+) -> JudgeConfig:
+    """Return the judge's options.  Raises JudgeOptionsError with every option that it cannot go by."""
+    given = profile(analysis.profile)
+    guards = analysis.guards
+    return replace(
+        given,
+        false_rollback=analysis.false_rollback,
+        false_promotion=analysis.false_promotion,
+        warmup_s=analysis.warmup.time,
+        warmup_requests=analysis.warmup.requests,
+        dwell_s=analysis.dwell,
+        min_duration_s=analysis.min_duration,
+        max_duration_s=deadline_s if analysis.max_duration is None else analysis.max_duration,
+        on_undecided=on_undecided,
+        baseline_window_s=analysis.baseline.window,
+        kpis={name: _kpi(getattr(analysis.kpis, name), options) for name, options in given.kpis.items()},
+        guards=GuardOptions(
+            error_rate=guards.error_rate,
+            latency_p99_s=guards.latency_p99,
+            impact_budget=guards.impact_budget,
+        ),
+    )
+
+
+def _kpi(section: RateKpi | LatencyKpi, given: KpiOptions) -> KpiOptions:
+    """Return a KPI's options: what is written, over what the profile gives."""
+    promote = given.promote
+    if section.promote is None:
+        promote = None
+    elif section.promote.model_fields_set:
+        promote = _margin(section.promote, given.promote or Margin())
+    weight = given.weight if section.weight is None else section.weight
+    return KpiOptions(weight, _margin(section.tolerance, given.tolerance), promote)
+
+
+def _margin(section: RateMargin | LatencyMargin, given: Margin) -> Margin:
+    return Margin(
+        ratio=given.ratio if section.ratio is None else section.ratio,
+        absolute=given.absolute if section.absolute is None else section.absolute,
+    )

@@ -1,0 +1,104 @@
+"""A valid document → the options of each room.  Nothing is checked here that a document can get wrong.
+
+A room that refuses its options all the same has a check that `document` lacks; its sentence is said at the section.
+"""
+
+import json
+from pathlib import Path
+
+from provisioners.docker import DockerOptions
+from splitter.alerts import Webhook
+from splitter.config.analysis import judge_config
+from splitter.config.checks import absolute
+from splitter.config.document import Admin, App, Document, Rollout
+from splitter.config.options import AdminOptions, Config
+from splitter.config.problems import Misfit
+from splitter.config.proxying import proxy_options
+from splitter.errors import OperatorError
+from splitter.judge.config import OnUndecided
+from splitter.proxy.options import ListenerOptions
+from splitter.rollout.options import AppOptions, CostLimits, RolloutOptions
+from splitter.routing import RouteRule
+
+
+def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
+    """Return the configuration, or None and why a room refused its part."""
+    apps: dict[str, AppOptions] = {}
+    refused: list[Misfit] = []
+    for name, app in document.apps.items():
+        try:
+            apps[name] = _app(name, app, file)
+        except OperatorError as error:
+            refused.append((("apps", name), str(error)))
+    if refused:
+        return None, refused
+    config = Config(
+        file=file.absolute(),
+        listeners=tuple(ListenerOptions(each.bind.host, each.bind.port) for each in document.listeners),
+        admin=_admin(document.admin, file),
+        state_dir=absolute(document.state_dir, file),
+        apps=apps,
+        proxy=proxy_options(document.proxy),
+        docker=DockerOptions(
+            base_url=document.docker.host, endpoint=document.docker.endpoint, pull=document.docker.pull
+        ),
+        alerts=tuple(Webhook(each.url.get_secret_value(), each.on) for each in document.alerts),
+        inline_templates={_inline(file, name): _static(name, app) for name, app in document.apps.items() if app.static},
+    )
+    return config, []
+
+
+def _admin(admin: Admin, file: Path) -> AdminOptions:
+    token = admin.token.get_secret_value() if admin.token else ""
+    return AdminOptions(socket=absolute(admin.socket, file), bind=admin.bind, token=token)
+
+
+def _app(name: str, app: App, file: Path) -> AppOptions:
+    rollout = app.rollout
+    files = (_inline(file, name),) if app.static else tuple(str(absolute(path, file)) for path in app.template)
+    return AppOptions(
+        name=name,
+        provisioner=app.provisioner,
+        template_files=files,
+        routes=tuple(RouteRule(name, route.host, route.path, route.service, route.port) for route in app.routes),
+        profiles=app.profiles,
+        env_files=tuple(str(absolute(path, file)) for path in app.env_file),
+        environment=dict(app.environment),
+        rollout=_rollout(rollout, app.analysis.tick),
+        judge=judge_config(app.analysis, rollout.deadline, OnUndecided(rollout.on_undecided.value)),
+        rollback_cost=CostLimits(warn=app.rollback_cost.warn, override=app.rollback_cost.override),
+        on_stop=app.on_stop,
+    )
+
+
+def _rollout(rollout: Rollout, tick_s: float) -> RolloutOptions:
+    return RolloutOptions(
+        warm_up_s=rollout.warm_up,
+        baseline_wait_s=rollout.baseline_wait,
+        steps_bp=rollout.steps,
+        hold_s=rollout.hold,
+        deadline_s=rollout.deadline,
+        on_undecided=rollout.on_undecided,
+        standby_s=rollout.standby,
+        drain_s=rollout.drain,
+        tick_s=tick_s,
+        provision_deadline_s=rollout.provision_deadline,
+        override_deadline_s=rollout.override_deadline,
+        rollback_deadline_s=rollout.rollback_deadline,
+        held_deadline_s=rollout.held_deadline,
+    )
+
+
+def _inline(file: Path, app: str) -> str:
+    """Return the name of the template that the configuration itself contains for `app`."""
+    return f"{file.absolute()}#apps.{app}.static"
+
+
+def _static(name: str, app: App) -> str:
+    """Return the text of an inline template; JSON is YAML."""
+    assert app.static is not None
+    services = {
+        service: {"endpoints": [str(endpoint) for endpoint in section.endpoints]}
+        for service, section in app.static.services.items()
+    }
+    return json.dumps({"name": name, "services": services})

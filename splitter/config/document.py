@@ -1,0 +1,280 @@
+"""The YAML document: what may be written where, with its default and the sentence that the reference prints.
+
+The text under an option is its explanation in the reference and in the JSON Schema.  Defaults are those of the rooms'
+own options; `building` turns a document into them.  Here stand the checks of one section; what concerns several is in
+`checks`.
+"""
+
+import re
+from itertools import pairwise
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from provisioners.docker import DockerOptions
+from splitter.config.analysis import Analysis
+from splitter.config.problems import Misfit, MisfitsError
+from splitter.config.proxying import Proxy
+from splitter.config.section import Section
+from splitter.config.units import (
+    Address,
+    Count,
+    Duration,
+    Flag,
+    Moment,
+    Port,
+    ServerAddress,
+    Share,
+    Texts,
+    show_duration,
+    show_share,
+)
+from splitter.contracts import Severity
+from splitter.limits import STEPS_MAX, TEMPLATE_FILES_MAX, WEIGHT_TOTAL
+from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
+
+APP_NAME_CHARS_MAX = 30  # with a revision and a service it must still fit into a container's and a network's name
+TOKEN_CHARS_MIN = 16
+ROUTES_MAX = 1_000
+LISTENERS_MAX = 64
+APPS_MAX = 200
+ALERTS_MAX = 16
+
+_APP_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+_ROLLOUT = RolloutOptions()
+_COST = CostLimits()
+_DOCKER = DockerOptions()
+
+
+def _app_name(name: str) -> str:
+    if len(name) > APP_NAME_CHARS_MAX:
+        raise ValueError(f"the name {name!r} has {len(name)} characters; at most {APP_NAME_CHARS_MAX} fit")
+    if not _APP_NAME.fullmatch(name):
+        raise ValueError(f"the name {name!r} cannot be an app's; write lower-case letters, digits and dashes")
+    return name
+
+
+def _variable(name: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"the name {name!r} cannot be a variable's; write letters, digits and underscores")
+    return name
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if len(token.get_secret_value()) < TOKEN_CHARS_MIN:
+        raise ValueError(f"is too short to keep anybody out; write at least {TOKEN_CHARS_MIN} characters")
+    return token
+
+
+AppName: TypeAlias = Annotated[str, AfterValidator(_app_name)]
+Variable: TypeAlias = Annotated[str, AfterValidator(_variable)]
+Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+class Listener(Section):
+    bind: Address
+    """Where clients reach splitter; `0.0.0.0` is every IPv4 address of the host, port 0 lets the system choose."""
+
+
+class Admin(Section):
+    socket: Text = "run/splitter.sock"
+    """The unix socket of the command line. Only its owner may use it. The path has at most 107 bytes."""
+    bind: Address | None = None
+    """A TCP address for `/metrics`, `/healthz`, `/readyz` and the reading calls of the API. Null: none."""
+    token: Token | None = None
+    """What a caller over TCP must send as `Authorization: Bearer …` to change anything. Null: nobody may, over TCP."""
+
+
+class Route(Section):
+    host: str = ""
+    """The host name of the requests: `example.org`, `*.example.org` for every host below it, or empty for any."""
+    path: Text = "/"
+    """The path prefix of the requests; it ends at the border of a segment, so `/api` is not `/apix`."""
+    service: Text
+    """The template's service that answers."""
+    port: Port = 0
+    """The service's port, in its container. 0: the only one that it exposes."""
+
+
+class StaticService(Section):
+    endpoints: tuple[ServerAddress, ...] = Field(min_length=1)
+    """Where the service's servers listen."""
+
+
+class StaticTemplate(Section):
+    services: dict[Text, StaticService] = Field(min_length=1)
+    """The services by name, as the routes call them."""
+
+
+class Rollout(Section):
+    warm_up: Duration = _ROLLOUT.warm_up_s
+    """How long a shadow that is healthy stays without traffic, for caches and connections to fill."""
+    baseline_wait: Duration = _ROLLOUT.baseline_wait_s
+    """How much longer the first step may wait for enough live requests to compare with."""
+    steps: tuple[Share, ...] = Field(_ROLLOUT.steps_bp, min_length=1, max_length=STEPS_MAX)
+    """The shares of traffic that the shadow gets, one after the other; then it is promoted."""
+    hold: Duration = _ROLLOUT.hold_s
+    """The shortest stay on a step."""
+    deadline: Moment = _ROLLOUT.deadline_s
+    """The longest time of all steps together; then `on_undecided` says what happens."""
+    on_undecided: OnUndecided = _ROLLOUT.on_undecided
+    """What happens at the deadline when nothing is proven: go back to live, or wait for a person."""
+    standby: Duration = _ROLLOUT.standby_s
+    """How long the former live stack is kept after a promotion, so that an undo is instant."""
+    drain: Moment = _ROLLOUT.drain_s
+    """How long requests in flight may take to end when their stack is taken away; then they are cut."""
+    provision_deadline: Moment = _ROLLOUT.provision_deadline_s
+    """How long it may take until every service of the shadow is healthy."""
+    override_deadline: Moment = _ROLLOUT.override_deadline_s
+    """How long a rollout whose rollback cost is too high waits for an override; then it ends."""
+    rollback_deadline: Moment = _ROLLOUT.rollback_deadline_s
+    """How long a rollback may try to remove the shadow; then it halts and calls for a person."""
+    held_deadline: Moment = _ROLLOUT.held_deadline_s
+    """How long a held rollout waits for a person; then it is rolled back."""
+
+    @field_validator("steps")
+    @classmethod
+    def _ascend(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        """Each step gives the shadow more than the one before, and none gives it all: that is the promotion."""
+        wrong: list[Misfit] = []
+        for number, step in enumerate(steps):
+            if not 1 <= step < WEIGHT_TOTAL:
+                message = f"{show_share(step)} is no split; write 0.01% to 99.99%, the promotion itself gives 100%"
+                wrong.append(((number,), message))
+        for number, (former, step) in enumerate(pairwise(steps), 1):
+            if step <= former:
+                message = f"{show_share(step)} is not more than the step before it ({show_share(former)})"
+                wrong.append(((number,), message))
+        if wrong:
+            raise MisfitsError(wrong)
+        return steps
+
+
+class RollbackCost(Section):
+    warn: Count = _COST.warn
+    """From so many points a deploy warns."""
+    override: Count = _COST.override
+    """From so many points a deploy waits for an administrator's override before anything is made."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "RollbackCost":
+        if self.warn > self.override:
+            raise MisfitsError(
+                [(("warn",), f"{self.warn} is more than override ({self.override}); a warning comes first")]
+            )
+        return self
+
+
+class App(Section):
+    provisioner: Literal["docker", "process", "static"]
+    """What makes the stacks: containers, child processes, or nobody (`static`: the servers run already)."""
+    template: Texts = Field((), max_length=TEMPLATE_FILES_MAX)
+    """The Compose file of the first live stack, or several, merged in order. A deploy names its own files."""
+    static: StaticTemplate | None = None
+    """With `provisioner: static`, the servers themselves, instead of a template."""
+    profiles: Texts = ()
+    """The Compose profiles that are enabled."""
+    env_file: Texts = ()
+    """Files of variables for the template; later ones win."""
+    environment: dict[Variable, str] = Field(default_factory=dict)
+    """Variables for the template; they win over those of files and of the daemon's own environment."""
+    routes: tuple[Route, ...] = Field(min_length=1, max_length=ROUTES_MAX)
+    """Which requests the app gets, and which service answers them."""
+    rollout: Rollout = Rollout()
+    """How a rollout goes on from step to step."""
+    analysis: Analysis = Analysis()
+    """How live and shadow are compared, and what proves the shadow worse or not worse."""
+    rollback_cost: RollbackCost = RollbackCost()
+    """From how many points of rollback cost a person is warned or asked."""
+    on_stop: OnStop = OnStop.KEEP
+    """What becomes of the stacks when the daemon is stopped: they go on running, or are removed."""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> "App":
+        wrong = [*self._misfits_of_source(), *self._misfits_of_time()]
+        if self.static is not None:
+            known = ", ".join(sorted(self.static.services))
+            for number, route in enumerate(self.routes):
+                if route.service not in self.static.services:
+                    message = f"static has no service {route.service!r}; it has: {known}"
+                    wrong.append((("routes", number, "service"), message))
+        if wrong:
+            raise MisfitsError(wrong)
+        return self
+
+    def _misfits_of_source(self) -> list[Misfit]:
+        """Return what is wrong with where the first live stack comes from."""
+        if self.static is not None and self.provisioner != "static":
+            return [(("static",), f"provisioner {self.provisioner} makes its stacks from a template; write template")]
+        if self.static is not None and self.template:
+            return [(("static",), "both template and static say where the servers are; keep one of them")]
+        if self.static is None and not self.template:
+            example = "static: and its services" if self.provisioner == "static" else "template: compose.yaml"
+            return [((), f"has no template; write for example {example}")]
+        return []
+
+    def _misfits_of_time(self) -> list[Misfit]:
+        """Return what is wrong where analysis and rollout do not fit into each other."""
+        analysis, deadline = self.analysis, self.rollout.deadline
+        if analysis.min_duration + analysis.dwell <= deadline:
+            return []
+        least = f"min_duration ({show_duration(analysis.min_duration)}) and dwell ({show_duration(analysis.dwell)})"
+        message = f"{show_duration(deadline)} is over before analysis has had its {least}: nothing could be promoted"
+        return [(("rollout", "deadline"), f"{message}; write at least their sum, or shorten them")]
+
+
+class Docker(Section):
+    host: Text | None = _DOCKER.base_url
+    """The engine: `unix:///var/run/docker.sock`, `tcp://…`. Null: DOCKER_HOST, else the usual socket."""
+    endpoint: Literal["auto", "bridge", "loopback"] = _DOCKER.endpoint
+    """How containers are reached: by their own address, by a port of the host's loopback, or as fits the host."""
+    pull: Flag = _DOCKER.pull
+    """Whether images that are missing are pulled before a rollout."""
+
+
+class AlertTarget(Section):
+    url: SecretStr
+    """The https:// address that each alert is sent to, as a POST with a JSON object. Never logged whole."""
+    on: frozenset[Severity] = frozenset({Severity.WARNING, Severity.CRITICAL})
+    """The severities that are sent."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_webhook(cls, url: SecretStr) -> SecretStr:
+        """Only webhooks yet.  The message names no more of the address than its scheme: the rest may be a secret."""
+        try:
+            parts = urlsplit(url.get_secret_value())
+            has_host = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            raise ValueError("this is no address; write https://host/path") from None
+        if parts.scheme not in {"http", "https"}:
+            scheme = f"{parts.scheme}:// is not supported yet" if parts.scheme else "this has no scheme"
+            raise ValueError(f"{scheme}; write the https:// address of a webhook")
+        if not has_host:
+            raise ValueError("the address has no host; write https://host/path")
+        return url
+
+
+class Document(Section):
+    """The whole file.  Keys that begin with `x-` are yours: splitter passes over them (anchors may live there)."""
+
+    model_config = ConfigDict(json_schema_extra={"patternProperties": {"^x-": {}}})
+
+    listeners: tuple[Listener, ...] = Field(min_length=1, max_length=LISTENERS_MAX)
+    """Where clients reach splitter."""
+    state_dir: Text = "state"
+    """The folder of the journal; a relative path begins at this file's folder. One daemon owns it."""
+    admin: Admin = Admin()
+    """The doors for operators and metrics."""
+    apps: dict[AppName, App] = Field(min_length=1, max_length=APPS_MAX)
+    """What users reach, by name: lower-case letters, digits and dashes, at most 30 characters."""
+    proxy: Proxy = Proxy()
+    """Limits and time-outs of the data plane."""
+    docker: Docker = Docker()
+    """The engine of apps with `provisioner: docker`."""
+    alerts: tuple[AlertTarget, ...] = Field((), max_length=ALERTS_MAX)
+    """Who is told when something happens; every alert is logged as well."""

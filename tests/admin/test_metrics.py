@@ -1,0 +1,155 @@
+"""Metrics: what Prometheus reads."""
+
+from dataclasses import replace
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from splitter.admin.metrics import BUCKETS_S, Figures, histogram, renderer
+from splitter.alerts import AlertTotals
+from splitter.kpi import Ledger
+from splitter.model import StackId
+from splitter.rollout.status import Status
+from tests.admin.controllers import LIVE, SHADOW, SPLITTING, FakeController
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -> Samples:
+    """Return every sample of one scrape by its name and labels."""
+    figures = Figures(
+        {"shop": FakeController(now=status).controller()},
+        ledger,
+        lambda: (is_ready, ""),
+        flips=lambda: 7,
+        alerts=lambda: [AlertTotals("https://chat.example/…", 3, 2, 1, 0)],
+    )
+    body, content_type = renderer(figures)()
+    assert content_type.startswith("text/plain")
+    families = list(text_string_to_metric_families(body.decode()))
+    assert len({family.name for family in families}) == len(families)
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    return samples[name, frozenset(labels.items())]
+
+
+def ledger() -> Ledger:
+    """Return a ledger with five answered requests of live, one of them failed, and one of the shadow."""
+    made = Ledger(lambda: 1.0)
+    live = made.recorder(StackId(LIVE.id))
+    for latency_us in (900, 4_000, 4_000, 60_000):
+        live.record(200, latency_us, False, "client", 1.0)
+    live.record(503, 100, False, "client", 1.0)
+    made.recorder(StackId(SHADOW.id)).record_failure("connect", False, "client", 1.0)
+    return made
+
+
+class TestRequests:
+    def test_are_counted_by_role_and_outcome(self) -> None:
+        """
+        Live and shadow are roles, not names, so a year of rollouts makes no new series.
+        """
+        samples = scraped(ledger())
+
+        assert value(samples, "splitter_requests_total", app="shop", role="live", outcome="2xx") == 4
+        assert value(samples, "splitter_requests_total", app="shop", role="live", outcome="5xx") == 1
+        assert value(samples, "splitter_requests_total", app="shop", role="shadow", outcome="connect") == 1
+
+    def test_have_a_latency_histogram(self) -> None:
+        """
+        Buckets are cumulative, and the last holds every answer below 400.
+        """
+        samples = scraped(ledger())
+        name, labels = "splitter_request_duration_seconds_bucket", {"app": "shop", "role": "live"}
+
+        assert [value(samples, name, le=bound, **labels) for bound in ("0.001", "0.005", "0.05", "0.1", "+Inf")] == [
+            1,
+            3,
+            3,
+            4,
+            4,
+        ]
+        assert value(samples, "splitter_request_duration_seconds_count", **labels) == 4
+
+
+class TestRollout:
+    def test_is_in_one_state(self) -> None:
+        """
+        Exactly one state of all that there are is marked.
+        """
+        samples = scraped(ledger())
+        states = {
+            dict(labels)["state"]: sample
+            for (name, labels), sample in samples.items()
+            if name == "splitter_rollout_state"
+        }
+
+        assert states["SPLITTING"] == 1
+        assert sum(states.values()) == 1
+
+    def test_that_never_was_is_idle(self) -> None:
+        """
+        An app before its first rollout has a state as well.
+        """
+        samples = scraped(ledger(), Status(app="shop", live=LIVE))
+
+        assert value(samples, "splitter_rollout_state", app="shop", state="IDLE") == 1
+        assert value(samples, "splitter_weight_ratio", app="shop", role="live") == 1.0
+
+    def test_has_weights_that_sum_to_one(self) -> None:
+        """
+        The shadow's share is a ratio, as Prometheus wants it.
+        """
+        samples = scraped(ledger(), replace(SPLITTING, share_bp=1_000))
+
+        assert value(samples, "splitter_weight_ratio", app="shop", role="shadow") == 0.1
+        assert value(samples, "splitter_weight_ratio", app="shop", role="live") == 0.9
+        assert value(samples, "splitter_stack_info", app="shop", role="shadow", stack="shop-r12") == 1
+
+
+class TestDaemon:
+    def test_says_whether_it_is_ready(self) -> None:
+        """
+        The same word as /readyz, for dashboards; the build is named beside it.
+        """
+        assert value(scraped(ledger(), is_ready=False), "splitter_ready") == 0
+        assert any(name == "splitter_build_info" for name, _ in scraped(ledger()))
+
+    def test_counts_flips_and_alerts(self) -> None:
+        """
+        A webhook that takes nothing shows, by its redacted address.
+        """
+        samples = scraped(ledger())
+        outcomes = ("delivered", "failed", "dropped")
+
+        assert value(samples, "splitter_flips_total") == 7
+        assert [
+            value(samples, "splitter_alerts_total", target="https://chat.example/…", outcome=outcome)
+            for outcome in outcomes
+        ] == [3, 2, 1]
+
+
+class TestHistogram:
+    def test_of_nothing_is_empty(self) -> None:
+        """
+        A stack without answers has all its buckets, and nothing in them.
+        """
+        buckets, total_s = histogram(())
+
+        assert [count for _, count in buckets] == [0.0] * (len(BUCKETS_S) + 1)
+        assert total_s == 0
+
+    def test_counts_a_value_on_the_bound_below_it(self) -> None:
+        """
+        Prometheus' bounds are inclusive.
+        """
+        buckets, total_s = histogram(((1_000, 2), (1_001, 1)))
+
+        assert dict(buckets)["0.001"] == 2
+        assert dict(buckets)["0.0025"] == 3
+        assert total_s == 0.003001

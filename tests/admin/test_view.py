@@ -1,0 +1,117 @@
+"""What people see: a status as lines."""
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from splitter.admin import view
+from splitter.admin.client import Update
+from splitter.admin.wire import event_object, plain
+from splitter.rollout.status import Status
+from tests.admin.controllers import LIVE, SPLITTING, event
+
+
+def lines(status: Status) -> list[str]:
+    """Return the view of a status as it stands on a wide terminal without colours."""
+    console = Console(width=120, file=io.StringIO(), color_system=None)
+    console.print(view.status_view(plain(status)))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    return [line.rstrip() for line in output.getvalue().splitlines()]
+
+
+class TestStatusView:
+    def test_of_a_split_says_who_how_far_and_on_what_evidence(self) -> None:
+        """
+        Header, tree, evidence, the price of going back, and what happened last.
+        """
+        assert lines(SPLITTING) == [
+            "shop  ▲ splitting 10 %   step 2/4   04:12   verdict in ~1m40s",
+            "live    r11  2 services  9\u202f214 req  errors 0.31 %  p99 212 ms",
+            "shadow  r12  2 services  1\u202f027 req  errors 0.29 %  p99 219 ms",
+            "  error rate  0.29 % against 0.31 %  proven",
+            "  p99         1.2 % above 212 ms",
+            "rollback cost: 0 (stateless)",
+            "nothing speaks against shop-r12",
+        ]
+
+    def test_before_the_first_rollout_is_short(self) -> None:
+        """
+        An app that only serves has a header and its live stack.
+        """
+        assert lines(Status(app="shop", live=replace(LIVE, services=1, requests=0, error_rate=None, p99_us=None))) == [
+            "shop  ● serving",
+            "live  r11  1 service  0 req  errors –  p99 –",
+        ]
+
+    def test_names_what_makes_going_back_dear(self) -> None:
+        """
+        Reasons are named by their ids, as the plan explains them.
+        """
+        cost = {
+            "level": "warn",
+            "points": 30,
+            "reasons": [{"id": "VOL1", "sentence": "…"}, {"id": "EX1", "sentence": "…"}],
+        }
+
+        assert "rollback cost: 30 (VOL1, EX1)" in lines(replace(SPLITTING, rollback_cost=cost))
+
+    def test_says_what_is_down_and_what_is_wrong(self) -> None:
+        """
+        Trouble is the last line, so that nobody misses it.
+        """
+        found = lines(replace(SPLITTING, live=replace(LIVE, is_up=False), trouble="the disk is full"))
+
+        assert found[1].startswith("live    r11 (down)")
+        assert found[-1] == "the disk is full"
+
+    def test_of_a_standby_says_until_when(self) -> None:
+        """
+        The way back has an end.
+        """
+        found = lines(replace(SPLITTING, state="STANDBY", step=0, standby_until="2024-05-06T07:23:09+00:00"))
+
+        assert "standby: kept until 07:23:09 UTC, `splitter undo` goes back to it" in found
+
+
+class TestWords:
+    @pytest.mark.parametrize(("seconds", "expected"), [(0.2, "~1s"), (59.4, "~59s"), (60, "~1m00s"), (7_800, "~2h10m")])
+    def test_of_a_guess_are_coarse(self, seconds: float, expected: str) -> None:
+        """
+        A guess of hours does not speak of seconds.
+        """
+        assert view.about(seconds) == expected
+
+    def test_of_a_clock_have_hours_only_when_needed(self) -> None:
+        """
+        Most rollouts are minutes long.
+        """
+        assert (view.clock(252.9), view.clock(3_661)) == ("04:12", "1:01:01")
+
+    def test_of_the_end_are_one_line(self) -> None:
+        """
+        `deploy --wait` ends with it.
+        """
+        status = plain(replace(SPLITTING, state="ROLLED_BACK", last_event="shop-r11 is live, shop-r12 is gone"))
+
+        assert view.verdict_line(status) == "shop-12: rolled back: shop-r11 is live, shop-r12 is gone"
+
+
+class TestLiveView:
+    def test_prints_each_event_once_where_there_is_no_terminal(self) -> None:
+        """
+        In a pipe the live view is a log; an event that comes again after a reconnect is not repeated.
+        """
+        output = io.StringIO()
+        console = Console(file=output, width=120, force_terminal=False)
+        fact: dict[str, Any] = event_object(event(7))
+
+        with view.LiveView(console) as screen:
+            screen.show(Update("event", fact))
+            screen.show(Update("status", plain(SPLITTING)))
+            screen.show(Update("event", fact))
+
+        assert output.getvalue() == "07:08:09  event 7\n"

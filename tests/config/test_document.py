@@ -1,0 +1,158 @@
+"""Checks of one section: names, templates, times, addresses of alerts."""
+
+import pytest
+
+from tests.config.documents import GOOD, mistakes, read, with_app
+
+
+class TestAppName:
+    @pytest.mark.parametrize("name", ["Shop", "-shop", "shop_1", "shöp", "a.b"])
+    def test_is_letters_digits_and_dashes(self, name: str) -> None:
+        """
+        An app's name becomes part of the names of containers, networks and stacks.
+        """
+        text = GOOD.replace("  shop:", f'  "{name}":')
+
+        assert [each.partition(f"the name {name!r} ")[2] for each in mistakes(text)] == [
+            "cannot be an app's; write lower-case letters, digits and dashes"
+        ]
+
+    def test_is_short(self) -> None:
+        """
+        Thirty characters fit, thirty-one do not.
+        """
+        assert "a" * 30 in read(GOOD.replace("shop", "a" * 30)).apps
+        assert "has 31 characters; at most 30 fit" in mistakes(GOOD.replace("shop", "a" * 31))[0]
+
+
+class TestTemplate:
+    def test_may_be_several_files(self) -> None:
+        """
+        A list is merged in its order.
+        """
+        text = GOOD.replace("template: compose.yaml", "template: [compose.yaml, compose.prod.yaml]")
+
+        assert read(text).apps["shop"].template_files == (
+            "/etc/splitter/compose.yaml",
+            "/etc/splitter/compose.prod.yaml",
+        )
+
+    def test_is_needed(self) -> None:
+        """
+        Without one there is nothing to make a live stack from.
+        """
+        assert mistakes(GOOD.replace("    template: compose.yaml\n", "")) == [
+            "5:5: apps.shop: has no template; write for example template: compose.yaml"
+        ]
+
+
+STATIC = """\
+    listeners: [{bind: "127.0.0.1:0"}]
+    apps:
+      old:
+        provisioner: static
+        static: {services: {web: {endpoints: ["127.0.0.1:9001", "[::1]:9002"]}}}
+        routes: [{service: web}]
+    """
+
+
+class TestStaticTemplate:
+    def test_stands_in_the_file_itself(self) -> None:
+        """
+        Its text is a template under a name that no file has.
+        """
+        config = read(STATIC)
+
+        (name,) = config.apps["old"].template_files
+        assert name == "/etc/splitter/splitter.yaml#apps.old.static"
+        assert config.inline_templates == {
+            name: '{"name": "old", "services": {"web": {"endpoints": ["127.0.0.1:9001", "[::1]:9002"]}}}'
+        }
+
+    def test_is_for_static_apps_only(self) -> None:
+        """
+        A provisioner that makes stacks needs a template to make them from.
+        """
+        assert (
+            "provisioner docker makes its stacks from a template" in mistakes(STATIC.replace("static\n", "docker\n"))[0]
+        )
+
+    def test_excludes_a_file(self) -> None:
+        """
+        Two answers to one question are a mistake.
+        """
+        assert "both template and static" in mistakes(STATIC.replace("static:", "template: a.yaml\n        static:"))[0]
+
+    def test_has_the_services_of_the_routes(self) -> None:
+        """
+        A route to a service that is not there can be seen before anything starts.
+        """
+        assert mistakes(STATIC.replace("service: web", "service: wbe")) == [
+            "6:24: apps.old.routes[0].service: static has no service 'wbe'; it has: web"
+        ]
+
+
+class TestTimes:
+    def test_leave_room_for_a_promotion(self) -> None:
+        """
+        A deadline before the shortest analysis would make every rollout undecided.
+        """
+        (found,) = mistakes(with_app("rollout: {deadline: 5m}"))
+
+        assert found.startswith(
+            "9:25: apps.shop.rollout.deadline: 5m is over before analysis has had its min_duration (10m) and dwell (2m)"
+        )
+
+    def test_of_the_analysis_fit_into_each_other(self) -> None:
+        """
+        What the judge itself refuses stands at the option.
+        """
+        found = mistakes(with_app("analysis: {min_duration: 15m, max_duration: 10m}"))
+
+        assert [each.split(": ")[:2] for each in found] == [["9:49", "apps.shop.analysis.max_duration"]]
+
+
+class TestRollbackCost:
+    def test_warns_before_it_asks(self) -> None:
+        """
+        A warning above the override would never be seen.
+        """
+        assert mistakes(with_app("rollback_cost: {warn: 70}")) == [
+            "9:27: apps.shop.rollback_cost.warn: 70 is more than override (60); a warning comes first"
+        ]
+
+
+class TestAlertTarget:
+    @pytest.mark.parametrize(
+        ("url", "complaint"),
+        [
+            ("slack://token@channel", "slack:// is not supported yet; write the https:// address of a webhook"),
+            ("hooks.example.org/x", "this has no scheme; write the https:// address of a webhook"),
+            ("https:///x", "the address has no host; write https://host/path"),
+            ("https://[x", "this is no address; write https://host/path"),
+            ("https://x:99999/", "this is no address; write https://host/path"),
+        ],
+    )
+    def test_is_a_webhook(self, url: str, complaint: str) -> None:
+        """
+        Other services are refused by name, not tried.
+        """
+        assert mistakes(GOOD + f"alerts: [{{url: '{url}'}}]\n") == [f"9:16: alerts[0].url: {complaint}"]
+
+    def test_has_known_severities(self) -> None:
+        """
+        A severity that does not exist would never be sent.
+        """
+        found = mistakes(GOOD + "alerts: [{url: 'https://x/', on: [critcal]}]\n")
+
+        assert found == ["9:35: alerts[0].on[0]: 'critcal' is not known here; did you mean 'critical'?"]
+
+
+class TestToken:
+    def test_is_long_enough(self) -> None:
+        """
+        A short token can be guessed.
+        """
+        assert mistakes(GOOD + "admin: {token: short}\n") == [
+            "9:16: admin.token: is too short to keep anybody out; write at least 16 characters"
+        ]

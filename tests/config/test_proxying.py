@@ -1,0 +1,51 @@
+"""The `proxy` section becomes the data plane's options."""
+
+import dataclasses
+
+from splitter.config.proxying import Proxy, proxy_options
+from splitter.proxy.options import ProxyOptions
+from tests.config.documents import GOOD, mistakes, read
+
+
+class TestProxy:
+    def test_defaults_are_the_data_planes(self) -> None:
+        """
+        What is not written is what the data plane says.
+        """
+        assert read(GOOD).proxy == ProxyOptions()
+
+    def test_reaches_every_option(self) -> None:
+        """
+        Each option of the data plane follows an option of the section.
+        """
+        changed = Proxy(**{name: _other(name) for name in Proxy.model_fields})
+
+        options = proxy_options(changed)
+
+        same = [
+            field.name
+            for field in dataclasses.fields(ProxyOptions)
+            if getattr(options, field.name) == getattr(ProxyOptions(), field.name)
+        ]
+        assert same == []
+
+    def test_cannot_keep_more_connections_than_it_may_have(self) -> None:
+        """
+        The number of idle connections is part of the number of all.
+        """
+        assert mistakes(GOOD + "proxy: {connections_per_endpoint_max: 8}\n") == [
+            "9:8: proxy.idle_per_endpoint_max: 256 is more than connections_per_endpoint_max (8); write at most that"
+        ]
+
+    def test_has_no_buffer_by_a_slip(self) -> None:
+        """
+        A size whose unit was forgotten is too small to work with.
+        """
+        assert mistakes(GOOD + "proxy: {write_buffer: 64}\n") == ["9:23: proxy.write_buffer: 64 is less than 4096"]
+
+
+def _other(name: str) -> str:
+    """Return a value that no option has by default."""
+    if name.endswith("timeout"):
+        return "7s"
+    return {"idle_per_endpoint_max": "3", "body_rate": "5k"}.get(name, "5000")
