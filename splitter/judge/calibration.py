@@ -1,7 +1,8 @@
 """What live is like, measured before the shadow gets traffic: where to cut latencies, and how much lies above.
 
-Rule 1: edges are fixed for the whole rollout.  They come from the past, so bets on counts between them are fair
-whatever the edges are; bad ones cost power only.
+Rule 1: edges come from the past, so bets on counts between them are fair whatever the edges are; bad ones cost power
+only.  They are cut anew when live has moved away from them (`Tails.are_stale`): a baseline that holds a stall has its
+highest edges where nobody comes any more, and what nobody exceeds can never be proven.
 Rule 2: live's tails follow the traffic (an average over a minute), and a tick is bet on with the tails of the ticks
 before it.
 Rule 3: an edge means "more than": latencies are whole microseconds and edges are rounded down, so that a shadow
@@ -26,6 +27,8 @@ SLOW_MARGIN: Final = Margin(1.10, 0.002)
 _TAIL_MIN, _TAIL_MAX = 2e-5, 0.98
 _BASELINE_WEIGHT = 200.0  # requests that the baseline's tails weigh as, against the last minute's
 _HALF_LIFE_S = 60.0
+_STALE_ANSWERS = 1_000.0  # of live since the edges were cut, before they can be called stale
+_STALE_ODDS = 4.0  # between the tail that an edge was cut for and the tail that it has
 _FALL = 0.999  # each tail is at most that of the edge below it
 
 Latency = Sequence[tuple[int, int]]
@@ -83,6 +86,11 @@ class Scale:
     places: Mapping[str, Place]
     slow_us: tuple[int, int]
     answers: int
+
+    @property
+    def provable(self) -> frozenset[tuple[str, bool]]:
+        """The KPIs that can be measured, and whether each can be proven."""
+        return frozenset((kpi, place.proof_us is not None) for kpi, place in self.places.items())
 
     def edges(self, side: Side) -> tuple[int, ...]:
         """Return the edges that a side's bins are cut at."""
@@ -159,6 +167,15 @@ class Tails:
         self._above = [each * kept + new for each, new in zip(self._above, above, strict=True)]
         self._answers = self._answers * kept + answers
         self._mix()
+
+    def are_stale(self, edge: int) -> bool:
+        """Return whether live has moved away from an edge, given by its place: its tail is another than at first."""
+        base, answers = self._base[edge], self._answers
+        if answers < _STALE_ANSWERS or base * answers < 2 * ABOVE_MIN:
+            return False
+        present = self._above[edge] / answers
+        shift = present * (1.0 - base) / max(base * (1.0 - present), 1e-12)
+        return not 1.0 / _STALE_ODDS <= shift <= _STALE_ODDS
 
     def state(self) -> list[float]:
         """Return all that changes, as plain numbers."""

@@ -54,7 +54,7 @@ class _Outcome:
 
 
 class Judge:
-    """The judge of one rollout.  Written by `calibrate` (once, before the first tick), `observe` and `extend`."""
+    """The judge of one rollout.  Written by `calibrate` (before the first tick), `observe`, `refresh` and `extend`."""
 
     def __init__(self, config: JudgeConfig) -> None:
         # For the rollout.
@@ -63,6 +63,7 @@ class Judge:
         self._alpha = EVIDENCE_SHARE * config.false_rollback
         self._level = log(1.0 / self._alpha)
         self._set_scale(calibrate(config, Baseline()))  # until `calibrate` knows better
+        self._next_scale: Scale | None = None  # what `refresh` has cut, for the tick after the next
         # Over all ticks.
         self._age_s = 0.0
         self._warm_s = 0.0  # since the shadow's first request
@@ -83,16 +84,44 @@ class Judge:
         assert self._age_s == 0, "edges are fixed before the first tick"
         self._set_scale(calibrate(self._config, baseline))
 
+    @property
+    def is_stale(self) -> bool:
+        """Return whether live has moved away from the edges, so that `refresh` is worth it."""
+        places = self._scale.places.values()
+        return self._next_scale is None and any(
+            self._tails.are_stale(self._scale.live_us.index(place.live_us)) for place in places
+        )
+
+    def refresh(self, baseline: Baseline) -> bool:
+        """Cut the edges anew by what live did of late; return False, and leave them, if something could not be proven.
+
+        The windows that are open now are cut at the old edges: the next tick is bet on with those, all later ones with
+        the new.  The evidence stays: each tick is a bet of its own, on edges that were known before it.
+        """
+        scale = calibrate(self._config, baseline)
+        if scale.provable != self._scale.provable:
+            return False
+        self._next_scale = scale
+        return True
+
     def edges(self, side: Side) -> tuple[int, ...]:
-        """Return the edges in µs, ascending, that the bins of a side's counts must be cut at."""
-        return self._scale.edges(side)
+        """Return the edges in µs, ascending, that the bins of a side's next window must be cut at."""
+        return (self._next_scale or self._scale).edges(side)
 
     def observe(self, tick: Tick) -> Decision:
         """Judge one tick.  One that no honest count can have made is counted and changes nothing else."""
         if self._final:
             return self._final
         wrong = flaw(tick)
-        return self._answer(self._reject(tick, wrong) if wrong else self._weigh(tick))
+        decision = self._answer(self._reject(tick, wrong) if wrong else self._weigh(tick))
+        if self._next_scale:
+            self._change_scale(self._next_scale)
+        return decision
+
+    def _change_scale(self, scale: Scale) -> None:
+        """Go on with all evidence on another scale."""
+        self._next_scale = None
+        self._restore({**self.state_dict(), "scale": scale.state(), "tails": Tails(scale.tails).state()})
 
     def _weigh(self, tick: Tick) -> _Outcome:
         """Bet on a tick and return what follows from it."""

@@ -416,6 +416,77 @@ class TestBins:
         assert rates["latency_p50"] is None
 
 
+class TestRefresh:
+    """A baseline that holds a stall, and a live that has left it behind."""
+
+    @staticmethod
+    def stalled(world: World) -> Baseline:
+        """Return a baseline with one answer in twenty after two seconds."""
+        usual = world.baseline(60)
+        slow = usual.answers // 20
+        return replace(usual, n=usual.n + slow, latency=(*usual.latency, (2_000_000, slow)))
+
+    def decided(self, shadow: Manners, *, refreshes: bool, seed: int = 11) -> Decision:
+        """Return how it ends; windows are cut at the edges of the moment in which they are opened."""
+        config = replace(JudgeConfig(), warmup_s=5.0, dwell_s=5.0, min_duration_s=30.0, max_duration_s=240.0)
+        world = World(seed, rps=300, share=0.5)
+        seat = judge(config, self.stalled(world))
+        upcoming = world.tick(0, seat, shadow)
+        for t in range(1, 300):
+            tick, upcoming = upcoming, world.tick(t, seat, shadow)
+            decision = seat.observe(tick)
+            if decision.action is not Action.CONTINUE:
+                return decision
+            if refreshes and seat.is_stale:
+                seat.refresh(world.baseline(60))
+        raise AssertionError(decision.reason)
+
+    def test_lets_equal_stacks_be_proven_sooner(self) -> None:
+        """
+        What hardly anybody exceeds any more takes long to prove; with edges where live is now it does not.
+        """
+        late, soon = (self.decided(HONEST, refreshes=refreshes) for refreshes in (False, True))
+
+        assert soon.action is Action.PROMOTE
+        assert soon.age_s < late.age_s / 2
+
+    def test_lets_a_slower_stack_be_found(self) -> None:
+        """
+        A shadow whose tail has grown is found on the new edges as well.
+        """
+        slower = Manners(slower=lambda us, dice: us * (5 if dice.random() < 0.05 else 1))
+
+        assert self.decided(slower, refreshes=True).action is Action.ROLLBACK
+
+    def test_rolls_back_no_equal_stack(self) -> None:
+        """
+        To cut anew, as often as it seems worth it, makes no evidence against equal stacks.
+        """
+        assert {self.decided(HONEST, refreshes=True, seed=seed).action for seed in range(6)} == {Action.PROMOTE}
+
+    def test_is_for_edges_that_live_has_left(self) -> None:
+        """
+        While live is as it was, nothing is stale.
+        """
+        world = World(4, rps=300, share=0.5)
+        seat = judge(QUICK, world.baseline(60))
+
+        for t in range(60):
+            seat.observe(world.tick(t, seat, HONEST))
+
+            assert not seat.is_stale
+
+    def test_keeps_what_can_be_proven(self) -> None:
+        """
+        A baseline on which something could not be proven any more changes nothing.
+        """
+        seat = judge()
+        edges = seat.edges(Side.LIVE)
+
+        assert not seat.refresh(Baseline(n=50, latency=((20_000, 50),)))
+        assert seat.edges(Side.LIVE) == edges
+
+
 class TestState:
     @pytest.mark.parametrize("shadow", [HONEST, Manners(failures=0.02), Manners(slower=lambda us, _: 1.3 * us)])
     def test_goes_on_as_if_nothing_had_been(self, shadow: Manners) -> None:
