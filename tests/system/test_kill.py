@@ -1,0 +1,176 @@
+"""kill -9 of the daemon in every state: afterwards what serves, what the journal says and what runs agree."""
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.system.harness import Daemon, Json, eventually, traffic
+from tests.system.stories import World, config
+
+WORLDS = [World("process"), pytest.param(World("docker"), marks=pytest.mark.docker)]
+MORTAL = (str(Path(__file__).parent / "mortal_daemon.py"),)
+
+# kind[:state] of the event that is the daemon's last, and how the rollout may end after the restart.
+ON_THE_WAY_UP = {
+    "requested": {"ROLLED_BACK"},
+    "accepted": {"ROLLED_BACK"},
+    "healthy": {"PROMOTED"},
+    "warm": {"PROMOTED"},
+    "advanced": {"PROMOTED"},
+    "proven": {"ROLLED_BACK"},  # decided, not confirmed
+    "shifted": {"PROMOTED"},
+    "drained": {"PROMOTED"},
+    "standby_over": {"PROMOTED"},
+}
+ON_THE_WAY_BACK = {"rollback_ordered": {"ROLLED_BACK"}, "reverted": {"ROLLED_BACK"}, "paused": {"HELD"}}
+
+
+@pytest.fixture(params=WORLDS, ids=lambda world: world.provisioner)
+def world(request: pytest.FixtureRequest, demo_image: None) -> World:
+    chosen: World = request.param
+    return chosen
+
+
+def running_stacks(world: World, daemon: Daemon) -> set[str]:
+    """Return the stacks of this daemon's installation that run, asked of the machine and not of splitter."""
+    installation = (daemon.directory / "state/installation").read_text().strip()
+    if world.provisioner == "docker":
+        label = f"label=splitter.installation={installation}"
+        listing = subprocess.run(
+            ["docker", "ps", "-a", "--filter", label, "--format", '{{.Label "splitter.stack"}}'],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return set(listing.stdout.split())
+    return {stack for environment in _environments() if (stack := _stack_in(environment, installation))}
+
+
+def _environments() -> list[dict[str, str]]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            found.append(process.environ())
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def _stack_in(environment: dict[str, str], installation: str) -> str:
+    return environment.get("SPLITTER_STACK", "") if environment.get("SPLITTER_INSTALLATION") == installation else ""
+
+
+async def agree(world: World, daemon: Daemon) -> Json:
+    """Wait until status, machine and listener name the same stacks, and return the status."""
+
+    async def do() -> Json | None:
+        status = await daemon.status()
+        named = {status[role]["id"] for role in ("live", "shadow") if status[role] is not None}
+        return status if named == running_stacks(world, daemon) else None
+
+    found: Json = await eventually("what the status names is what runs", do)
+    return found
+
+
+async def killed_at(daemon: Daemon) -> None:
+    """Wait until the daemon has killed itself."""
+    assert await daemon.wait() == -9, daemon.log[-3000:]
+    assert (daemon.directory / "state/killed").exists()
+
+
+class TestKill:
+    @pytest.mark.parametrize("moment", ON_THE_WAY_UP)
+    @pytest.mark.parametrize("when", ["after", "before"])
+    async def test_on_the_way_up(self, world: World, moment: str, when: str, tmp_path: Path) -> None:
+        """
+        Killed right after or right before it journals a fact, the daemon comes back and brings the rollout to its end.
+        """
+        environment = {"KILL_AT": moment, **({"KILL_BEFORE": "1"} if when == "before" else {})}
+        text = config(world, world.release(tmp_path, "one"))
+        async with Daemon(tmp_path / "d", text, program=MORTAL, environment=environment) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                before = load.answered
+                await eventually("there is traffic", lambda: load.answered > before + 30)
+                with contextlib.suppress(aiohttp.ClientError, OSError):  # it may die before it can answer
+                    await daemon.deploy(world.release(tmp_path, "two"))
+                await killed_at(daemon)
+                load.failures.clear()
+                await daemon.start()
+                await daemon.ready()
+                load.failures.clear()  # nobody listened meanwhile
+                if moment == "requested" and when == "before":
+                    status = await agree(world, daemon)
+                    assert status["rollout"] == ""
+                    return
+                status = await daemon.reaches("PROMOTED", "ROLLED_BACK", "HALTED")
+                status = await agree(world, daemon)
+
+        if when == "after":
+            assert status["state"] in ON_THE_WAY_UP[moment], status["last_event"]
+        served = "two" if status["state"] == "PROMOTED" else "one"
+        assert status["live"]["id"] == ("shop-r2" if served == "two" else "shop-r1")
+        assert load.failures == []
+
+    @pytest.mark.parametrize("moment", ON_THE_WAY_BACK)
+    async def test_on_the_way_back(self, world: World, moment: str, tmp_path: Path) -> None:
+        """
+        Killed while somebody rolls back or pauses, the daemon comes back to what was ordered.
+        """
+        text = config(world, world.release(tmp_path, "one"), rollout={"hold": "1m", "steps": ["20%"]})
+        async with Daemon(tmp_path / "d", text, program=MORTAL, environment={"KILL_AT": moment}) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.release(tmp_path, "two"))
+                await daemon.reaches("SPLITTING")
+                with contextlib.suppress(aiohttp.ClientError, OSError):  # it may die before it can answer
+                    await daemon.command("pause" if moment == "paused" else "rollback")
+                await killed_at(daemon)
+                await daemon.start()
+                await daemon.ready()
+                load.failures.clear()  # nobody listened meanwhile
+                await daemon.reaches(*ON_THE_WAY_BACK[moment])
+                status = await agree(world, daemon)
+
+        assert status["live"]["id"] == "shop-r1"
+        assert load.failures == []
+
+    async def test_of_a_daemon_whose_stacks_died_with_it(self, world: World, tmp_path: Path) -> None:
+        """
+        After a power cut nothing runs: the live stack is made again, under its own name, from the journal.
+        """
+        template = world.release(tmp_path, "one")
+        async with Daemon(tmp_path / "d", config(world, template)) as daemon:
+            await daemon.ready()
+            await daemon.kill()
+            end_all(world, daemon)
+            template.unlink()  # the journal has what it takes
+            await daemon.start()
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await eventually("it serves", lambda: load.answered > 20)
+            status = await agree(world, daemon)
+
+        assert status["live"]["id"] == "shop-r1"
+        assert load.failures == []
+
+
+def end_all(world: World, daemon: Daemon) -> None:
+    """End every process or container of the daemon's installation, as a reboot would."""
+    installation = (daemon.directory / "state/installation").read_text().strip()
+    if world.provisioner == "docker":
+        label = f"label=splitter.installation={installation}"
+        ids = subprocess.run(["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=True)
+        subprocess.run(["docker", "rm", "-f", *ids.stdout.split()], capture_output=True, check=True)
+        return
+    for process in psutil.process_iter():
+        try:
+            if _stack_in(process.environ(), installation):
+                os.kill(process.pid, 9)
+        except (psutil.Error, OSError):
+            continue

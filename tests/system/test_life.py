@@ -1,0 +1,127 @@
+"""The life of a rollout, whole: a real daemon, real stacks, real traffic, and the verdict that they come to."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import Daemon, RefusedCallError, eventually, traffic
+from tests.system.stories import World, config
+
+WORLDS = [World("process"), pytest.param(World("docker"), marks=pytest.mark.docker)]
+
+
+@pytest.fixture(params=WORLDS, ids=lambda world: world.provisioner)
+def world(request: pytest.FixtureRequest, demo_image: None) -> World:
+    chosen: World = request.param
+    return chosen
+
+
+class TestGoodRelease:
+    async def test_is_promoted_without_a_failed_request(self, world: World, tmp_path: Path) -> None:
+        """
+        An equal stack is split to, promoted on proof, and the former live is retired after the standby.
+        """
+        live = world.release(tmp_path, "one")
+        async with Daemon(tmp_path / "d", config(world, live)) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.release(tmp_path, "two"))
+                status = await daemon.reaches("PROMOTED", "ROLLED_BACK", "HALTED")
+                before = load.by_version.get("two", 0)
+                await eventually("the new version serves", lambda: load.by_version.get("two", 0) > before + 50)
+
+        assert status["state"] == "PROMOTED", status["last_event"]
+        assert status["live"]["id"] == "shop-r2"
+        assert load.failures == []
+
+    async def test_can_be_undone_while_its_standby_is_kept(self, world: World, tmp_path: Path) -> None:
+        """
+        Undo gives all traffic back to the standby, at once and without a failed request.
+        """
+        live = world.release(tmp_path, "one")
+        async with Daemon(tmp_path / "d", config(world, live, rollout={"standby": "5m"})) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.release(tmp_path, "two"))
+                await daemon.reaches("STANDBY")
+                await daemon.command("undo")
+                status = await daemon.reaches("ROLLED_BACK", "HALTED")
+                before = load.by_version["one"]
+                await eventually("the old version serves", lambda: load.by_version["one"] > before + 50)
+
+        assert status["state"] == "ROLLED_BACK"
+        assert status["live"]["id"] == "shop-r1"
+        assert load.failures == []
+
+
+WORSE = {
+    "errors": {"ERROR_RATE": "0.2"},
+    "latency": {"LATENCY_MS": "40"},
+    "crash": {"CRASH_AFTER": "60"},
+    "hang": {"HANG": "1"},
+    "reset": {"RESET": "1"},
+    "garbage": {"GARBAGE": "1"},
+}
+
+
+class TestWorseRelease:
+    @pytest.mark.parametrize("fault", WORSE)
+    async def test_is_rolled_back_by_itself(self, world: World, fault: str, tmp_path: Path) -> None:
+        """
+        A shadow that fails, is slow, dies, hangs, resets or answers garbage is left, and no client notices.
+        """
+        live = world.release(tmp_path, "one")
+        proxy = {"first_byte_timeout": "1s"} if fault == "hang" else {}
+        text = config(world, live) + f"proxy: {proxy}\n"
+        async with Daemon(tmp_path / "d", text) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.release(tmp_path, "two", **WORSE[fault]))
+                status = await daemon.reaches("PROMOTED", "ROLLED_BACK", "HALTED")
+            decision = next(event for event in await daemon.events() if event["kind"] in ("worse", "shadow_died"))
+
+        assert status["state"] == "ROLLED_BACK"
+        assert status["live"]["id"] == "shop-r1"
+        assert status["shadow"] is None
+        assert "shop-r2" in decision["sentence"]
+        assert load.failures == []
+
+    async def test_that_never_gets_healthy_is_removed(self, world: World, tmp_path: Path) -> None:
+        """
+        A stack whose health check fails never sees a request; what was made of it is removed, and the event says why.
+        """
+        service = world.service("two")
+        service["healthcheck"]["test"] = ["CMD", *world.command, "--no-such-option"]
+        live = world.release(tmp_path, "one")
+        async with Daemon(tmp_path / "d", config(world, live)) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.template(tmp_path, "two", {"web": service}))
+                status = await daemon.reaches("ROLLED_BACK", "HALTED")
+            said = [event["sentence"] for event in await daemon.events() if event["kind"] == "provision_failed"]
+
+        assert status["state"] == "ROLLED_BACK"
+        assert "web" in said[0]
+        assert "two" not in load.by_version
+        assert load.failures == []
+
+
+class TestSecondDeploy:
+    async def test_is_refused_by_name(self, tmp_path: Path) -> None:
+        """
+        While a rollout runs another one is refused; the answer names the one that runs.
+        """
+        world = World("process")
+        live = world.release(tmp_path, "one")
+        async with Daemon(tmp_path / "d", config(world, live, rollout={"warm_up": "1m"})) as daemon:
+            await daemon.ready()
+            rollout = (await daemon.deploy(world.release(tmp_path, "two")))["rollout"]
+            await daemon.reaches("WARMING")
+
+            with pytest.raises(RefusedCallError) as refused:
+                await daemon.deploy(world.release(tmp_path, "three"))
+
+            assert refused.value.status == 409
+            assert rollout in str(refused.value)
+            await daemon.command("rollback")
+            await daemon.reaches("ROLLED_BACK")
