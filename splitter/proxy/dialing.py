@@ -1,0 +1,84 @@
+"""Making a connection to an endpoint: the one wait of the data plane that needs a task, once per connection.
+
+A dial is for one requester.  If that has gone when the connection is there, the connection goes into its pool.
+"""
+
+import asyncio
+from typing import Protocol
+
+from splitter.errors import UpstreamError
+from splitter.proxy.deadlines import Timed
+from splitter.proxy.pool import Pool
+from splitter.proxy.upstream import UpstreamConnection
+
+
+class Caller(Protocol):
+    """Who waits for a connection."""
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Take the connection."""
+
+    def failed(self, error: UpstreamError) -> None:
+        """Take note that there will be none."""
+
+
+class Dial(Timed):
+    """One attempt to connect, until it has succeeded, failed or taken too long."""
+
+    __slots__ = ("_caller", "_dials", "_pool", "_task")
+
+    def __init__(self, pool: Pool, caller: Caller, dials: "set[Dial]") -> None:
+        """Start; `dials` holds the attempt while it lasts, as the event loop does not."""
+        super().__init__()
+        self._pool = pool
+        self._caller: Caller | None = caller
+        self._dials = dials
+        dials.add(self)
+        pool.open += 1
+        pool.deadlines.within(self, pool.times.connect)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"dial {pool.endpoint}")
+
+    def forget(self) -> None:
+        """Go on without the caller, which is not interested any more."""
+        self._caller = None
+
+    def expire(self) -> None:
+        """Give up."""
+        self._task.cancel()
+        self._fail(UpstreamError("connect_timeout", f"{self._pool.endpoint} did not accept a connection in time"))
+
+    def cancel(self) -> None:
+        """Give up, and tell nobody."""
+        self._caller = None
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        pool = self._pool
+        endpoint = pool.endpoint
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_connection(lambda: UpstreamConnection(pool), endpoint.host, endpoint.port)
+        except (OSError, UnicodeError) as error:
+            self._fail(UpstreamError("connect", f"{endpoint}: {error}"))
+        else:
+            self._deliver(connection)
+        finally:
+            pool.open -= 1  # a connection that was made counts by itself, also one that came too late for us
+            pool.deadlines.drop(self)
+            self._dials.discard(self)
+
+    def _deliver(self, connection: UpstreamConnection) -> None:
+        caller, self._caller = self._caller, None
+        if not connection.is_silent():
+            connection.discard()
+            if caller is not None:
+                caller.failed(UpstreamError("connect", f"{self._pool.endpoint} closed a new connection or spoke first"))
+        elif caller is None:
+            self._pool.put(connection)
+        else:
+            caller.connected(connection)
+
+    def _fail(self, error: UpstreamError) -> None:
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.failed(error)

@@ -1,0 +1,459 @@
+"""A client's connection: requests in, one after the other, their bodies, and whatever comes of its silence.
+
+Rule 1: one exchange at a time.  What a client sends ahead waits in `_inbox`, bounded, and is answered in order.
+Rule 2: framing is decided by the head alone, and after a framing error the connection is not used again.
+Rule 3: a response that ends the connection is followed by lingering: we say that we have finished, then read and drop
+what still comes, for a while, so that the client reads the response and not a reset (RFC 9112 §9.6).
+Rule 4: nobody holds a connection by being slow.  Heads have an absolute deadline, bodies one for progress and a rate,
+readers one for taking a full write buffer; the deadlines rest while it is the stack that we wait for.
+Rule 5: a client that closes its side after a whole request gets its answer; a reset ends the exchange at once.
+
+Long because the states of a connection, which its events meet in any order, are read together.
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import Protocol, cast
+
+from splitter.errors import DownstreamError
+from splitter.http1 import forwarding
+from splitter.http1.body import RequestBody
+from splitter.http1.head import RequestFields, RequestHead, parse_request, request_end
+from splitter.proxy.deadlines import NEVER, Timed
+from splitter.proxy.exchange import Exchange
+from splitter.proxy.gateway import Gateway
+from splitter.proxy.replies import (
+    BODY_TIMEOUT,
+    HEAD_TIMEOUT,
+    NO_ROOM,
+    OUR_FAULT,
+    Reply,
+    encode,
+    to_client_fault,
+)
+
+log = logging.getLogger(__name__)
+
+# What the connection is about to get: a head; the rest of a body; nothing, as the request is complete; nothing that
+# would matter any more; nothing at all.
+_HEAD, _BODY, _WAIT, _LINGER, _CLOSING = range(5)
+
+# Why we do not read.
+_FULL_STACK = 1  # the stack does not take the body
+_FULL_INBOX = 2  # enough requests were sent ahead
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
+
+
+class Owner(Protocol):
+    """The listener of a connection."""
+
+    is_closing: bool
+
+    def opened(self, client: "ClientConnection") -> bool:
+        """Count a connection; return whether there is room for it."""
+
+    def closed(self, client: "ClientConnection") -> None:
+        """Count a connection no longer."""
+
+
+class ClientConnection(asyncio.Protocol, Timed):
+    """One client's connection."""
+
+    __slots__ = (
+        "_at",
+        "_body",
+        "_body_bytes",
+        "_body_since",
+        "_default_host",
+        "_exchange",
+        "_former",
+        "_former_lines",
+        "_gateway",
+        "_identity",
+        "_inbox",
+        "_is_ended",
+        "_is_full",
+        "_is_serving",
+        "_is_to_head",
+        "_minor",
+        "_owner",
+        "_scanned",
+        "_stops",
+        "_unsent",
+        "address",
+        "persists",
+        "transport",
+    )
+
+    def __init__(self, gateway: Gateway, owner: Owner) -> None:
+        super().__init__()
+        # Per connection.
+        self._gateway = gateway
+        self._owner = owner
+        self.transport: asyncio.Transport
+        self.address = ""
+        self._identity = b""
+        self._default_host = b""
+        self._at = _HEAD
+        self._inbox = b""
+        self._scanned = 0  # of the inbox, in search of a head's end
+        self._stops = 0  # why we do not read
+        self._is_full = False  # the client does not take what we have written
+        self._unsent = 0  # of what was written, when last looked at
+        self._is_ended = False  # the client has closed its side
+        self._is_serving = False  # `_serve` is running, further up the stack
+        self._former: RequestFields | None = None  # of the former request, and as a stack gets them
+        self._former_lines = b""
+        # Per request.
+        self._exchange: Exchange | None = None
+        self.persists = True
+        self._minor = 1
+        self._is_to_head = False
+        self._body: RequestBody | None = None  # of the last request that had one
+        self._body_bytes = 0  # since `_body_since`, a tick
+        self._body_since = 0
+
+    # What the event loop and the wheel say.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note who the client is."""
+        self.transport = transport = cast("asyncio.Transport", transport)  # uvloop's are not derived from it
+        transport.set_write_buffer_limits(high=self._gateway.times.write_buffer_bytes)
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if not peer or not local:  # the client was gone before we saw it
+            self._at = _CLOSING
+            transport.abort()
+            return
+        self.address = peer[0]
+        self._identity = forwarding.identity(peer[0], local[1], "http")
+        host = f"[{local[0]}]" if ":" in local[0] else local[0]
+        self._default_host = f"{host}:{local[1]}".encode()
+        self._gateway.deadlines.within(self, self._gateway.times.keep_alive)
+        if not self._owner.opened(self):
+            self.persists = False
+            self.answer(NO_ROOM)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the client has sent."""
+        at = self._at
+        if at == _HEAD:
+            self._inbox = self._inbox + data if self._inbox else data
+            self._serve()
+        elif at == _BODY:
+            self._read_on(data)
+        elif at == _WAIT:
+            self._inbox += data
+            if len(self._inbox) > self._gateway.options.pipeline_bytes_max:
+                self._stop(_FULL_INBOX)
+
+    def eof_received(self) -> bool:
+        """Return whether the connection stays open for what we have to say."""
+        self._is_ended = True
+        if self._at == _WAIT or (self._is_full and self._inbox):
+            return True
+        if self._at == _BODY:
+            self._abandon()
+        self._close()
+        return True  # `_close` closes it, once everything is written
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the exchange, which nobody waits for any more."""
+        self._at = _CLOSING
+        self._gateway.deadlines.drop(self)
+        self._owner.closed(self)
+        self._inbox = b""
+        self._abandon()
+
+    def pause_writing(self) -> None:
+        """Hold the stack: the client is slower."""
+        self._is_full = True
+        self._watch()
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        """Let the stack send on, or serve what was sent ahead."""
+        self._is_full = False
+        self._watch()
+        if self._exchange is not None:
+            self._exchange.resume()
+        elif self._at == _HEAD:
+            self._serve()
+
+    def expire(self) -> None:
+        """End a connection that took too long for what it was due to."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and self._unsent - unsent >= self._gateway.times.response * self._gateway.times.body_rate:
+            self._await_reader()  # slowly, but it reads
+        elif unsent or self._at == _CLOSING:
+            self._abandon()
+            self._cut()
+        elif self._at == _LINGER:
+            self._close()
+        elif self._at == _BODY:
+            self._give_up(BODY_TIMEOUT)
+        elif self._inbox:
+            self._refuse(HEAD_TIMEOUT)
+        else:
+            self._close()
+
+    def leave(self) -> None:
+        """Take no more requests: close when idle, else after the response."""
+        self.persists = False
+        if self._at == _HEAD and not self._inbox:
+            self._close()
+
+    # What the exchange asks: `exchange.Client`.
+
+    def hold_body(self) -> None:
+        """Read no more of the request's body until `take_body`."""
+        if self._at == _BODY:
+            self._stop(_FULL_STACK)
+            self._watch()
+
+    def take_body(self) -> None:
+        """Read on."""
+        if self._stops & _FULL_STACK:
+            self._go_on(_FULL_STACK)
+            if self._at == _BODY:
+                self._begin_rate()
+
+    def answer(self, reply: Reply) -> None:
+        """Send an answer of ours, and end the exchange.  The connection persists only behind a whole request."""
+        self._gateway.counters.count_reply(reply.status)
+        if self._at != _WAIT:
+            self.persists = False
+        answer = encode(reply, self._minor, is_to_head=self._is_to_head, persists=self.persists)
+        self._gateway.outbox.post(self.transport, answer)
+        self.end()
+
+    def end(self) -> None:
+        """End the exchange: its response has been written."""
+        self._exchange = None
+        if not self.persists:
+            self._linger()
+            return
+        self._at = _HEAD
+        self._gateway.deadlines.within(self, self._gateway.times.keep_alive)
+        if self._inbox or self._is_ended:
+            self._go_on(_FULL_INBOX)
+            self._serve()
+
+    def cut(self, *, is_delimited: bool) -> None:
+        """End the exchange in the middle of its response."""
+        self._exchange = None
+        if is_delimited:
+            self._close()
+        else:
+            self._cut()
+
+    # Requests.
+
+    def _serve(self) -> None:
+        """Serve what is in the inbox, one request after the other, until one has to wait for something."""
+        if self._is_serving:
+            return
+        self._is_serving = True
+        try:
+            while self._at == _HEAD and self._inbox and not self._is_full and self._begin():
+                pass
+        except Exception:
+            log.exception("a request of %s could not be served; its connection ends", self.address)
+            self._crash()
+        finally:
+            self._is_serving = False
+        if self._is_ended and self._at == _HEAD and not self._is_full:
+            self._close()
+
+    def _begin(self) -> bool:
+        """Begin an exchange if there is a whole head; return whether there was."""
+        data = self._inbox
+        if data[0] == 13 and data[:2] == b"\r\n":  # RFC 9112 §2.2: an empty line before a request
+            data = data[2:]
+        try:
+            end = request_end(data, self._scanned)
+            if end < 0:
+                self._await_head(data)
+                return False
+            head = parse_request(data, end, self._former)
+        except DownstreamError as error:
+            self._minor, self._is_to_head = 1, False
+            self._refuse(to_client_fault(error))
+            return False
+        try:
+            self._take_head(head, data[end + 4 :])
+        except DownstreamError as error:
+            self._refuse(to_client_fault(error))
+        return True
+
+    def _await_head(self, data: bytes) -> None:
+        """Wait for the rest of a head, with a deadline from its first byte."""
+        if not self._scanned:
+            self._gateway.deadlines.within(self, self._gateway.times.head)
+        self._scanned = max(1, len(data))
+        self._inbox = data
+
+    def _take_head(self, head: RequestHead, rest: bytes) -> None:
+        """Start an exchange with as much of the body as has come with the head."""
+        fields = head.fields
+        self._scanned = 0
+        self._minor = fields.minor
+        self._is_to_head = head.method == b"HEAD"
+        self.persists = fields.persists and not self._owner.is_closing
+        self._gateway.counters.requests += 1
+        if fields.length == 0:
+            piece, self._inbox, is_sent = b"", rest, True
+        else:
+            self._inbox = b""
+            self._body = body = RequestBody(fields.length, self._gateway.options.body_bytes_max)
+            piece, is_sent = body.read(rest)
+            if is_sent:
+                self._inbox = body.rest
+        self._exchange = exchange = Exchange(self._gateway, self, head, self._outgoing(head))
+        if is_sent:
+            self._at = _WAIT
+            self.deadline = NEVER
+        else:
+            self._at = _BODY
+            self._begin_rate()
+        exchange.start(piece, is_sent=is_sent)
+
+    def _outgoing(self, head: RequestHead) -> bytes:
+        """Return the head as a stack gets it."""
+        fields = head.fields
+        if fields is self._former and head.kept is fields.kept:
+            lines = self._former_lines
+        else:
+            lines = forwarding.request_fields(head, self._identity, self._default_host)
+            if head.kept is fields.kept:  # else the target named another host
+                self._former, self._former_lines = fields, lines
+        request_id = fields.request_id or self._gateway.next_request_id()
+        return forwarding.request_head(head, lines, request_id)
+
+    def _read_on(self, data: bytes) -> None:
+        """Send more of the body on."""
+        exchange, body = self._exchange, self._body
+        assert exchange is not None
+        assert body is not None
+        try:
+            piece, is_last = body.read(data)
+        except DownstreamError as error:
+            self._give_up(to_client_fault(error))
+            return
+        if is_last:
+            self._at = _WAIT
+            self._inbox = body.rest
+        if not self._body_bytes:
+            self._body_since = self._gateway.deadlines.tick
+        self._body_bytes += len(data)
+        self._watch()
+        try:
+            exchange.send(piece, is_last=is_last)
+        except Exception:
+            log.exception("a request of %s could not be served; its connection ends", self.address)
+            self._crash()
+
+    # Ends.
+
+    def _refuse(self, reply: Reply) -> None:
+        """Answer a head that cannot be served."""
+        self._at = _HEAD
+        self.answer(reply)
+
+    def _give_up(self, reply: Reply) -> None:
+        """End an exchange whose client has broken the protocol or sends too slowly."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and exchange.abandon():
+            self._close()
+        else:
+            self.answer(reply)
+
+    def _crash(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.crashed()
+        elif self._at == _HEAD:
+            self.answer(OUR_FAULT)
+        else:
+            self.transport.abort()
+
+    def _abandon(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+
+    def _linger(self) -> None:
+        """Say that we have finished, and drop what still comes."""
+        self._inbox = b""
+        if self._is_ended:
+            self._close()
+            return
+        self._at = _LINGER
+        self._gateway.outbox.flush()
+        self._go_on(_FULL_STACK | _FULL_INBOX)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if self.transport.get_write_buffer_size():
+            self._await_reader()
+        else:
+            self._gateway.deadlines.within(self, self._gateway.times.linger)
+
+    def _close(self) -> None:
+        """Close once everything is written, which has a deadline too."""
+        self._at = _CLOSING
+        self._inbox = b""
+        self._gateway.outbox.flush()
+        self._await_reader()
+        self.transport.close()
+
+    def _cut(self) -> None:
+        """Close with a reset: the client must not take what it has for the whole."""
+        self._at = _CLOSING
+        sock: socket.socket = self.transport.get_extra_info("socket")
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            log.debug("the client's socket was closed before")
+        self.transport.abort()
+
+    # Reading and deadlines.
+
+    def _stop(self, why: int) -> None:
+        if not self._stops and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._stops |= why
+
+    def _go_on(self, why: int) -> None:
+        if self._stops:
+            self._stops &= ~why
+            if not self._stops and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def _begin_rate(self) -> None:
+        """Measure the body's rate anew, from its next byte on."""
+        self._body_bytes = 0
+        self._watch()
+
+    def _watch(self) -> None:
+        """Set the deadline for what the client is to do next; there is none while it waits for us."""
+        deadlines, times = self._gateway.deadlines, self._gateway.times
+        if self._is_full:
+            self._await_reader()
+        elif self._at == _BODY and not self._stops:
+            within = times.body
+            if self._body_bytes:
+                due = self._body_since + times.body_grace + self._body_bytes // times.body_rate
+                within = max(1, min(within, due - deadlines.tick))
+            deadlines.within(self, within)
+        elif self._at in (_BODY, _WAIT):
+            self.deadline = NEVER
+        elif self._at == _HEAD:
+            deadlines.within(self, times.keep_alive)
+
+    def _await_reader(self) -> None:
+        """Wait until the client has taken what was written, or some of it."""
+        self._unsent = self.transport.get_write_buffer_size()
+        self._gateway.deadlines.within(self, self._gateway.times.response)

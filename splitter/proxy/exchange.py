@@ -1,0 +1,378 @@
+"""One request, from its head to its end: the story of the data plane.
+
+    the table is read once → a route → an arm is chosen and the request counted in flight → a connection is claimed →
+    the body flows up, the response flows down → the connection goes back → the recorder hears of it
+
+Rule 1: no task, no await, nothing collected.  Bodies pass piece by piece; whoever is slow holds the other side.
+Rule 2: a client gets one final head.  A failure before it may become another attempt or an answer of ours; a failure
+behind it cuts the connection, visibly (RFC 9112 §8).
+Rule 3: a request is sent again only where that is safe: nothing of it was written, or its method is idempotent, all of
+its body so far is held, and the client has had no byte of an answer (RFC 9110 §9.2.2).
+    - nobody accepted a connection: another endpoint, then the fallback
+    - a reused connection died before it brought a byte: once more to the same endpoint, on a new connection; that is
+      the price of keep-alive and no fault of the stack
+    - the shadow failed in any other way, a whole 5xx included: live, and the failure is the shadow's, the answer no
+      sample of live
+    - a drain cuts the request: who serves now
+Rule 4: each request leaves the recorder exactly one trace for each stack it was counted for, at its end.
+"""
+
+import asyncio
+from typing import Protocol
+
+from splitter.errors import UpstreamError
+from splitter.http1.body import chunk, last_chunk
+from splitter.http1.forwarding import CLOSE, connection_line, interim_head, response_head
+from splitter.http1.head import RequestHead, ResponseHead
+from splitter.proxy.dialing import Dial
+from splitter.proxy.gateway import Gateway
+from splitter.proxy.pool import Pool
+from splitter.proxy.replies import NO_ROUTE, NO_STACK, OUR_FAULT, Reply, to_stack_fault
+from splitter.proxy.traffic import Lane
+from splitter.proxy.upstream import UpstreamConnection
+from splitter.routing import Arm, Choice
+
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+_FAILURE = 500  # and above: the server failed (RFC 9110 §15.6)
+_OUTCOMES = {"full": "connect", "connect_timeout": "connect"}  # of a failed attempt, where it is not the reason's word
+
+
+class Client(Protocol):
+    """The client's side of an exchange.
+
+    `persists`: the client's connection may carry another request.  `address` tells clients apart.
+    """
+
+    transport: asyncio.Transport
+    address: str
+    persists: bool
+
+    def hold_body(self) -> None:
+        """Read no more of the request's body until `take_body`."""
+
+    def take_body(self) -> None:
+        """Read on."""
+
+    def answer(self, reply: Reply) -> None:
+        """Send an answer of ours, and end the exchange."""
+
+    def end(self) -> None:
+        """End the exchange: its response has been written."""
+
+    def cut(self, *, is_delimited: bool) -> None:
+        """End the exchange in the middle of its response; `is_delimited`: its framing shows that some is missing."""
+
+
+class Exchange:
+    """A request on its way.  Made by the client's connection, which holds it until `end`, `answer` or `cut`."""
+
+    # What few requests come to need, or not before their response.  Here, and not in `__init__`, an attribute costs
+    # nothing until it is written.
+    _is_fallback = False  # the shadow has failed it, or a drain has cut it; it is no sample any more
+    _is_cut_short = False
+    _is_over = True  # not counted in flight, nor in a pool; False from `start` to the end
+    _has_retried = False  # this attempt: once more on a new connection
+    _has_answered = False  # with an interim response at least
+    _tried: tuple[Pool, ...] = ()  # of the arm's pools, those that could not be connected to
+    _dial: Dial | None = None
+    _is_chunked_out = False
+    _is_delimited_out = True
+    overdue = False
+
+    _lane: Lane
+    _pool: Pool
+    _choice: Choice
+    control: bool
+
+    def __init__(self, gateway: Gateway, client: Client, head: RequestHead, wire: bytes) -> None:
+        self._gateway = gateway
+        self._client = client
+        self._head = head
+        self._wire = wire  # the head as a stack gets it
+        self._started_s = 0.0
+        self._is_sent = False  # the client has sent all of the request
+        self._held: list[bytes] | None = None  # the body so far, while the request may be sent again
+        self._held_bytes = 0
+        self._connection: UpstreamConnection | None = None
+        self._status = 0  # of the final head that the client has got
+
+    def start(self, piece: bytes, *, is_sent: bool) -> None:
+        """Choose who serves, and send; `piece` is the body so far, as it goes out, all of it if `is_sent`."""
+        gateway = self._gateway
+        route = gateway.active.current.match(self._head.host, self._head.path)
+        if route is None:
+            self._client.answer(NO_ROUTE)
+            return
+        choice = route.choose()
+        if choice is None:
+            self._client.answer(NO_STACK)
+            return
+        self._lane = lane = gateway.lane(choice.arm)
+        pool = lane.pick()
+        self._started_s = gateway.monotonic()
+        self._choice = choice
+        self.control = choice.control
+        lane.traffic.enter(self, self._started_s)
+        self._is_over = False
+        self._is_sent = is_sent
+        self._held = [piece] if piece else []
+        self._held_bytes = len(piece)
+        self._attempt(pool)
+
+    # What the client does.
+
+    def send(self, piece: bytes, *, is_last: bool) -> None:
+        """Send more of the body, as it goes out."""
+        self._is_sent = is_last
+        held = self._held
+        if held is not None and piece:
+            held.append(piece)
+            self._held_bytes += len(piece)
+        connection = self._connection
+        if connection is not None:
+            if self._held_bytes > self._gateway.options.held_body_bytes_max:
+                self._held = None
+            connection.send(piece, is_last=is_last)
+        elif self._held_bytes > self._gateway.options.held_body_bytes_max:
+            self._client.hold_body()
+
+    def pause(self) -> None:
+        """Hold the stack: the client does not take what we write."""
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """Let the stack send on."""
+        if self._connection is not None:
+            self._connection.resume()
+
+    def abandon(self) -> bool:
+        """End without an answer: the client has gone, or broke the protocol.  Return whether a final head was sent."""
+        if not self._is_over:
+            self._is_over = True
+            self._detach()
+            self._lane.traffic.leave(self)
+            self._lane.traffic.recorder.record_aborted()
+        return self._status != 0
+
+    # What the stack does: `upstream.Requester` and `dialing.Caller`.
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Send on a new connection."""
+        self._dial = None
+        self._send(connection)
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass an interim response on, unless the client is too old for it (RFC 9110 §15.2)."""
+        if self._head.fields.minor:
+            self._has_answered = True
+            self._gateway.outbox.post(self._client.transport, interim_head(head))
+
+    def respond(self, head: ResponseHead, length: int, payload: bytes, trailers: bytes | None) -> None:
+        """Send the final head, with what has come of the body in the same write."""
+        if head.status >= _FAILURE and (arm := self._relief()) is not None:
+            self._leave_failure(head.status, is_complete=trailers is not None)
+            self._fall_back(arm)
+            return
+        client = self._client
+        minor = self._head.fields.minor
+        self._status = head.status
+        if not self._is_sent:
+            client.persists = False
+        if length >= 0:
+            out = response_head(head, connection_line(minor, client.persists))
+        elif minor:
+            self._is_chunked_out = True
+            out = response_head(head, connection_line(minor, client.persists), is_chunked=True)
+            payload = self._chunked(payload, trailers)
+        else:  # HTTP/1.0 knows no chunks
+            self._is_delimited_out = client.persists = False
+            out = response_head(head, CLOSE)
+        self._gateway.outbox.post(client.transport, out + payload if payload else out)
+        if trailers is not None:
+            self._finish()
+
+    def forward(self, payload: bytes, trailers: bytes | None) -> None:
+        """Send more of the body."""
+        if self._is_chunked_out:
+            payload = self._chunked(payload, trailers)
+        if payload:
+            self._gateway.outbox.post(self._client.transport, payload)
+        if trailers is not None:
+            self._finish()
+
+    def failed(self, error: UpstreamError) -> None:
+        """Serve the request from elsewhere, or answer for the stack, or cut what has begun."""
+        connection = self._connection
+        pool = self._pool
+        is_stale = connection is not None and connection.is_reused and not connection.has_received
+        self._detach()
+        may_resend = connection is None or (self._held is not None and not self._has_answered)
+        if self._status:
+            self._end_failed(error)
+            self._client.cut(is_delimited=self._is_delimited_out)
+        elif is_stale and may_resend and error.reason == "reset" and not self._has_retried and pool.has_room:
+            self._has_retried = True
+            self._gateway.counters.retries += 1
+            pool.in_flight += 1
+            self._dial = self._gateway.dial(pool, self)
+        elif connection is None and not self._is_cut_short and (untried := self._untried(pool)) is not None:
+            self._attempt(untried)
+        else:
+            self._end_failed(error)
+            arm = self._elsewhere() if may_resend else None
+            if arm is not None:
+                self._fall_back(arm)
+            else:
+                self._client.answer(to_stack_fault(error))
+
+    def crashed(self) -> None:
+        """End for a fault of our own, which counts against nobody."""
+        if self._is_over:
+            self._client.transport.abort()
+        elif self.abandon():
+            self._client.cut(is_delimited=self._is_delimited_out)
+        else:
+            self._client.answer(OUR_FAULT)
+
+    def hold(self) -> None:
+        """Hold the client: the stack does not take what we write."""
+        self._client.hold_body()
+
+    def go_on(self) -> None:
+        """Let the client send on."""
+        self._client.take_body()
+
+    # What a drain does.
+
+    def cut_short(self) -> None:
+        """End at the deadline of a drain: who serves now takes over, if that is safe."""
+        self._is_cut_short = True
+        self.failed(UpstreamError("timeout", "the request was still in flight at the deadline of a drain"))
+
+    # Attempts.
+
+    def _attempt(self, pool: Pool) -> None:
+        """Send on an idle connection, or make one."""
+        self._pool = pool
+        pool.in_flight += 1
+        connection = pool.claim(self._head.method in _IDEMPOTENT)
+        if connection is not None:
+            self._send(connection)
+        elif pool.has_room:
+            self._dial = self._gateway.dial(pool, self)
+        else:
+            self.failed(UpstreamError("full", f"{pool.endpoint} has as many connections as it may have"))
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        """Write the head, and what there is of the body, in one write."""
+        self._connection = connection
+        held = self._held
+        data = b"".join((self._wire, *held)) if held else self._wire
+        method = self._head.method
+        if method not in _IDEMPOTENT or self._held_bytes > self._gateway.options.held_body_bytes_max:
+            self._held = None
+        connection.begin(self, data, method == b"HEAD", self._is_sent)
+        if not self._is_sent and not connection.is_full:
+            self._client.take_body()
+
+    def _untried(self, pool: Pool) -> Pool | None:
+        """Return a pool of the same arm that has not failed this request to connect."""
+        self._tried += (pool,)
+        left = [other for other in self._lane.pools if other not in self._tried]
+        return min(left, key=lambda other: other.in_flight) if left else None
+
+    def _elsewhere(self) -> Arm | None:
+        """Return the arm that may serve after a failure, as the current table has it; None: nobody."""
+        if self._is_fallback:
+            return None
+        route = self._gateway.active.current.match(self._head.host, self._head.path)
+        arms = route.arms if route is not None else ()
+        fallback = self._choice.fallback
+        for arm in arms:
+            if fallback is not None and arm.stack == fallback.stack:
+                return arm
+        if self._is_cut_short:
+            return next((arm for arm in arms if arm.weight and arm.stack != self._lane.arm.stack), None)
+        return None
+
+    def _relief(self) -> Arm | None:
+        """Return live's arm, where it may answer in place of the shadow's failure; None: the client gets that."""
+        if self._choice.fallback is None or self._held is None or self._has_answered:
+            return None
+        return self._elsewhere()
+
+    def _leave_failure(self, status: int, *, is_complete: bool) -> None:
+        """Count the shadow's 5xx, which the client will not see, and let go of the connection."""
+        connection = self._connection
+        if connection is not None and is_complete:
+            self._connection = None
+            self._pool.in_flight -= 1
+            connection.release()
+        else:
+            self._detach()
+        traffic = self._lane.traffic
+        traffic.leave(self)
+        now_s = self._gateway.monotonic()
+        latency_us = int((now_s - self._started_s) * 1e6)
+        traffic.recorder.record(status, latency_us, self.control, self._client.address, now_s, self.overdue)
+
+    def _fall_back(self, arm: Arm) -> None:
+        self._gateway.counters.fallbacks += 1
+        self._is_over = False
+        self._is_fallback = True
+        self._is_cut_short = False
+        self._has_retried = False
+        self._tried = ()
+        self._lane = self._gateway.lane(arm)
+        self._lane.traffic.enter_replay(self)
+        self._attempt(self._lane.pick())
+
+    # The end.
+
+    def _chunked(self, payload: bytes, trailers: bytes | None) -> bytes:
+        """Return `payload` as it goes to the client in chunks, with the end of the body if `trailers` are there."""
+        if trailers is None:
+            return chunk(payload)
+        return chunk(payload) + last_chunk(trailers if self._head.fields.takes_trailers else b"")
+
+    def _finish(self) -> None:
+        """End an exchange whose response is complete."""
+        gateway = self._gateway
+        connection = self._connection
+        assert connection is not None
+        self._is_over = True
+        self._connection = None
+        self._pool.in_flight -= 1
+        connection.release()
+        traffic = self._lane.traffic
+        traffic.leave(self)
+        if self._is_fallback:
+            traffic.recorder.record_replayed()
+        else:
+            now_s = gateway.monotonic()
+            latency_us = int((now_s - self._started_s) * 1e6)
+            traffic.recorder.record(self._status, latency_us, self.control, self._client.address, now_s, self.overdue)
+        self._client.end()
+
+    def _end_failed(self, error: UpstreamError) -> None:
+        """Count the failure of the present arm."""
+        self._is_over = True
+        traffic = self._lane.traffic
+        traffic.leave(self)
+        if self._is_fallback:
+            traffic.recorder.record_replayed()
+        else:
+            outcome = _OUTCOMES.get(error.reason, error.reason)
+            now_s = self._gateway.monotonic()
+            traffic.recorder.record_failure(outcome, self.control, self._client.address, now_s, self.overdue)
+
+    def _detach(self) -> None:
+        """Let go of the present attempt's connection, which is not fit for another request."""
+        connection, self._connection = self._connection, None
+        dial, self._dial = self._dial, None
+        self._pool.in_flight -= 1
+        if connection is not None:
+            connection.discard()
+        if dial is not None:
+            dial.forget()

@@ -1,0 +1,190 @@
+"""What all connections share: the current table, the stacks' traffic, deadlines, and the counts for the metrics.
+
+Rule 1: `active.current` is read once per request, and what was found is counted in flight in the same step.
+Rule 2: the order of a change is publish, drain, retire, forget.  A drain waits for requests that chose the old table;
+connections stay in their pools until the stack is forgotten.
+
+One timer serves every deadline of every connection; there is none per request.
+"""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from splitter.contracts import Drained
+from splitter.kpi import Ledger
+from splitter.model import Endpoint, StackId
+from splitter.proxy.deadlines import TICK_S, Deadlines
+from splitter.proxy.dialing import Caller, Dial
+from splitter.proxy.options import ProxyOptions
+from splitter.proxy.outbox import Outbox
+from splitter.proxy.pool import Pool
+from splitter.proxy.times import Times
+from splitter.proxy.traffic import Lane, Traffic
+from splitter.routing import ActiveTable, Arm, RouteTable
+
+
+class Counters:
+    """Counts since the start.  Written by the connections."""
+
+    __slots__ = ("clients", "clients_refused", "fallbacks", "replies", "requests", "retries")
+
+    def __init__(self) -> None:
+        self.clients = 0  # connections of clients that are open
+        self.clients_refused = 0  # for there were too many
+        self.requests = 0  # heads read
+        self.retries = 0  # sent again because a reused connection had died
+        self.fallbacks = 0  # sent again to live because the shadow had failed
+        self.replies: dict[int, int] = {}  # answers of our own, by status
+
+    def count_reply(self, status: int) -> None:
+        """Count an answer of our own."""
+        self.replies[status] = self.replies.get(status, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStats:
+    """The data plane at one moment; `replies` are our own answers by status, since the start."""
+
+    clients: int
+    clients_refused: int
+    requests: int
+    retries: int
+    fallbacks: int
+    replies: tuple[tuple[int, int], ...]
+    in_flight: tuple[tuple[StackId, int], ...]
+    upstream_open: tuple[tuple[StackId, int], ...]
+    upstream_idle: tuple[tuple[StackId, int], ...]
+
+
+class Gateway:
+    """The data plane behind its listeners."""
+
+    def __init__(
+        self,
+        active: ActiveTable,
+        ledger: Ledger,
+        options: ProxyOptions,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # Per daemon.
+        self.active = active
+        self.options = options
+        self.times = Times(options)
+        self.deadlines = Deadlines()
+        self.outbox = Outbox()
+        self.counters = Counters()
+        self.monotonic = monotonic
+        self._ledger = ledger
+        self._dials: set[Dial] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._request_id_prefix = secrets.token_hex(10).encode()
+        self._request_numbers = itertools.count(1)
+        # Per stack.
+        self._traffic: dict[StackId, Traffic] = {}
+        # Per table: found by the arm's id, which is unique while the lane holds the arm.
+        self._lanes: dict[int, Lane] = {}
+        self._lanes_table: RouteTable | None = None
+
+    def start(self) -> None:
+        """Let time pass, on the running event loop.  Idempotent."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    async def close(self) -> None:
+        """Close all connections to stacks.  Listeners are closed before."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for dial in list(self._dials):
+            dial.cancel()
+        for traffic in self._traffic.values():
+            traffic.close()
+        await asyncio.sleep(0)  # the loop lets go of what was cancelled and aborted
+
+    def lane(self, arm: Arm) -> Lane:
+        """Return the way of `arm`."""
+        if self._lanes_table is not self.active.current:
+            self._lanes_table = self.active.current
+            self._lanes.clear()
+            for traffic in self._traffic.values():
+                traffic.prune()
+        lane = self._lanes.get(id(arm))
+        if lane is None:
+            traffic = self._traffic_of(arm.stack)
+            pools = tuple(self._pool(traffic, endpoint) for endpoint in arm.endpoints)
+            lane = self._lanes[id(arm)] = Lane(arm, traffic, pools)
+        return lane
+
+    def dial(self, pool: Pool, caller: Caller) -> Dial:
+        """Begin to connect; `caller` hears of it later, never at once."""
+        return Dial(pool, caller, self._dials)
+
+    def next_request_id(self) -> bytes:
+        """Return an id that no other request has."""
+        return b"%b%012x" % (self._request_id_prefix, next(self._request_numbers))
+
+    def in_flight(self, stack: StackId) -> int:
+        """Return how many requests `stack` has in flight."""
+        traffic = self._traffic.get(stack)
+        return traffic.in_flight if traffic else 0
+
+    async def drain(self, stack: StackId, deadline_s: float) -> Drained:
+        """Wait until `stack` has nothing in flight; at the deadline, end what is left.
+
+        Publish a table without `stack` first.  What is cut before its answer began, and may be sent again, is served by
+        who the current table names.
+        """
+        started_s = self.monotonic()
+        traffic = self._traffic.get(stack)
+        left = await traffic.emptied(deadline_s) if traffic else 0
+        return Drained(left=left, waited_s=self.monotonic() - started_s)
+
+    def forget(self, stack: StackId) -> None:
+        """Close the connections of a stack that is retired.  Idempotent."""
+        traffic = self._traffic.pop(stack, None)
+        if traffic is not None:
+            self._lanes.clear()
+            traffic.close()
+
+    def stats(self) -> GatewayStats:
+        """Return the counts of this moment."""
+        counters = self.counters
+        stacks = sorted(self._traffic.items())
+        return GatewayStats(
+            clients=counters.clients,
+            clients_refused=counters.clients_refused,
+            requests=counters.requests,
+            retries=counters.retries,
+            fallbacks=counters.fallbacks,
+            replies=tuple(sorted(counters.replies.items())),
+            in_flight=tuple((stack, traffic.in_flight) for stack, traffic in stacks),
+            upstream_open=tuple((stack, sum(pool.open for pool in one.pools.values())) for stack, one in stacks),
+            upstream_idle=tuple((stack, sum(pool.idle for pool in one.pools.values())) for stack, one in stacks),
+        )
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self.deadlines.advance()
+
+    def _traffic_of(self, stack: StackId) -> Traffic:
+        traffic = self._traffic.get(stack)
+        if traffic is None:
+            traffic = self._traffic[stack] = Traffic(stack, self._ledger.recorder(stack))
+        return traffic
+
+    def _pool(self, traffic: Traffic, endpoint: Endpoint) -> Pool:
+        pool = traffic.pools.get(endpoint)
+        if pool is None:
+            pool = traffic.pools[endpoint] = Pool(
+                endpoint,
+                self.deadlines,
+                self.outbox,
+                self.times,
+                connections_max=self.options.connections_per_endpoint_max,
+                idle_max=self.options.idle_per_endpoint_max,
+            )
+        return pool

@@ -1,0 +1,42 @@
+"""What a user may change about the data plane.  Defaults and their reasons stand in `limits`."""
+
+from dataclasses import dataclass
+
+from splitter import limits
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerOptions:
+    """Where clients connect; `port` 0 asks the system for a free one."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyOptions:
+    """Times, room and connections, for all listeners and stacks.
+
+    `head_timeout_s` is for a whole request head, from its first byte.  A request body must make progress within
+    `body_timeout_s` and, after a grace of ten seconds, come at `body_rate_bytes_per_s` in the mean.  A stack gets
+    `connect_timeout_s` to accept a connection, `first_byte_timeout_s` from a request's last byte to a response's
+    head, and `response_timeout_s` between two pieces of its body; a client gets that long to take a full write buffer.
+    `body_bytes_max` 0 is no bound: bodies are streamed, never held.
+    """
+
+    head_timeout_s: float = limits.HEAD_TIMEOUT_S
+    body_timeout_s: float = limits.BODY_PROGRESS_TIMEOUT_S
+    body_rate_bytes_per_s: int = limits.BODY_RATE_BYTES_PER_S_MIN
+    keep_alive_timeout_s: float = limits.KEEP_ALIVE_TIMEOUT_S
+    connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
+    first_byte_timeout_s: float = limits.FIRST_BYTE_TIMEOUT_S
+    response_timeout_s: float = limits.RESPONSE_PROGRESS_TIMEOUT_S
+    upstream_idle_timeout_s: float = limits.UPSTREAM_IDLE_TIMEOUT_S
+    linger_timeout_s: float = limits.LINGER_TIMEOUT_S
+    write_buffer_bytes: int = limits.WRITE_BUFFER_BYTES_MAX
+    held_body_bytes_max: int = limits.HELD_BODY_BYTES_MAX
+    pipeline_bytes_max: int = limits.PIPELINE_BYTES_MAX
+    body_bytes_max: int = 0
+    connections_per_endpoint_max: int = limits.CONNECTIONS_PER_ENDPOINT_MAX
+    idle_per_endpoint_max: int = limits.IDLE_PER_ENDPOINT_MAX
+    client_connections_max: int = limits.CLIENT_CONNECTIONS_MAX

@@ -1,0 +1,70 @@
+"""Answers of our own: short, with the reason in `Proxy-Status` (RFC 9209), the same bytes for the same reason.
+
+Rule 1: a reply is whole; it is sent only while nothing of another response has been.
+Rule 2: a reply says nothing of stacks, addresses or versions: these are the operator's, in log and metrics.
+
+`Proxy-Status` error types are those that RFC 9209 §2.3 registers.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+
+from splitter.errors import DownstreamError, UpstreamError
+from splitter.http1.forwarding import connection_line
+
+_RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status, and the RFC 9209 error type that says why."""
+
+    status: int
+    error: str
+
+
+NO_ROUTE = Reply(404, "destination_not_found")
+NO_STACK = Reply(503, "destination_unavailable")
+NO_ROOM = Reply(503, "connection_limit_reached")
+HEAD_TIMEOUT = Reply(408, "connection_timeout")
+BODY_TIMEOUT = Reply(408, "connection_timeout")
+OUR_FAULT = Reply(500, "proxy_internal_error")
+
+_DOWNSTREAM = {405: "http_request_denied", 413: "http_request_denied", 501: "http_request_denied"}
+_UPSTREAM = {
+    "connect": Reply(502, "connection_refused"),
+    "connect_timeout": Reply(504, "connection_timeout"),
+    "full": NO_ROOM,
+    "protocol": Reply(502, "http_protocol_error"),
+    "reset": Reply(502, "connection_terminated"),
+    "timeout": Reply(504, "http_response_timeout"),
+}
+
+
+def to_client_fault(error: DownstreamError) -> Reply:
+    """Return what a client hears whose message cannot be served."""
+    return Reply(error.status, _DOWNSTREAM.get(error.status, "http_request_error"))
+
+
+def to_stack_fault(error: UpstreamError) -> Reply:
+    """Return what a client hears when no stack could answer."""
+    return _UPSTREAM[error.reason]
+
+
+@lru_cache(maxsize=512)
+def encode(reply: Reply, minor: int, *, is_to_head: bool, persists: bool) -> bytes:
+    """Return `reply` as a whole response to a client of HTTP/1.`minor`."""
+    phrase = HTTPStatus(reply.status).phrase
+    body = f"{reply.status} {phrase}\n"
+    retry = f"Retry-After: {_RETRY_AFTER_S}\r\n" if reply.status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    allow = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if reply.status == 405 else ""
+    head = (
+        f"HTTP/1.1 {reply.status} {phrase}\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        f"{retry}{allow}"
+        f"Proxy-Status: splitter; error={reply.error}\r\n"
+    )
+    answer = head.encode() + connection_line(minor, persists) + b"\r\n"
+    return answer if is_to_head else answer + body.encode()

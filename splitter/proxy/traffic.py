@@ -1,0 +1,107 @@
+"""What runs between the data plane and one stack: its requests in flight, and its connections.
+
+Rule 1: a request is counted from the moment that its arm is chosen until its end, in one step with the choice; so
+after a publish the count of a stack that the table no longer names can only fall.
+Rule 2: a request that live serves after the shadow has failed it counts in flight, for a drain must wait for it, but is
+no sample: the recorder never sees it enter.
+
+Cost: entering and leaving are O(1).
+"""
+
+import asyncio
+from typing import Protocol
+
+from splitter.kpi import InFlight, Recorder
+from splitter.model import Endpoint, StackId
+from splitter.proxy.pool import Pool
+from splitter.routing import Arm
+
+
+class Cuttable(InFlight, Protocol):
+    """A request in flight."""
+
+    def cut_short(self) -> None:
+        """End now: the stack is about to go."""
+
+
+class Traffic:
+    """One stack's requests in flight and its pools."""
+
+    __slots__ = ("_in_flight", "_is_empty", "pools", "recorder", "stack")
+
+    def __init__(self, stack: StackId, recorder: Recorder) -> None:
+        self.stack = stack
+        self.recorder = recorder
+        self.pools: dict[Endpoint, Pool] = {}
+        self._in_flight: set[Cuttable] = set()
+        self._is_empty: asyncio.Event | None = None  # while somebody drains
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests have entered and not left."""
+        return len(self._in_flight)
+
+    def enter(self, request: Cuttable, started_s: float) -> None:
+        """Count `request`, as a sample."""
+        self._in_flight.add(request)
+        self.recorder.enter(request, started_s)
+
+    def enter_replay(self, request: Cuttable) -> None:
+        """Count `request`, which is no sample of this stack."""
+        self._in_flight.add(request)
+
+    def leave(self, request: Cuttable) -> None:
+        """Count `request` no longer."""
+        self._in_flight.discard(request)
+        self.recorder.leave(request)
+        if self._is_empty is not None and not self._in_flight:
+            self._is_empty.set()
+
+    async def emptied(self, deadline_s: float) -> int:
+        """Return once nothing is in flight, 0; or at the deadline how many were, which are cut."""
+        if not self._in_flight:
+            return 0
+        if self._is_empty is None or self._is_empty.is_set():
+            self._is_empty = asyncio.Event()
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            left = list(self._in_flight)
+            for request in left:
+                request.cut_short()
+            return len(left)
+        return 0
+
+    def prune(self) -> None:
+        """Forget pools without a connection: a stack that was restarted answers elsewhere."""
+        self.pools = {endpoint: pool for endpoint, pool in self.pools.items() if pool.open}
+
+    def close(self) -> None:
+        """Close what is idle, and every other connection when its request ends."""
+        for pool in self.pools.values():
+            pool.close()
+
+
+class Lane:
+    """The way of one arm: its stack's traffic and the pools of its endpoints.  Made once for each arm of a table."""
+
+    __slots__ = ("_turn", "arm", "pools", "traffic")
+
+    def __init__(self, arm: Arm, traffic: Traffic, pools: tuple[Pool, ...]) -> None:
+        self.arm = arm
+        self.traffic = traffic
+        self.pools = pools
+        self._turn = 0
+
+    def pick(self) -> Pool:
+        """Return the pool with the fewest requests in flight; of equal ones, the next in turn."""
+        pools = self.pools
+        if len(pools) == 1:
+            return pools[0]
+        self._turn = turn = (self._turn + 1) % len(pools)
+        return min(pools[turn:] + pools[:turn], key=_in_flight)
+
+
+def _in_flight(pool: Pool) -> int:
+    return pool.in_flight

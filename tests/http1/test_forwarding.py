@@ -1,0 +1,120 @@
+"""The outgoing heads, line by line."""
+
+from splitter.http1 import forwarding
+from splitter.http1.head import RequestHead, parse_request, parse_response, request_end, response_end
+
+
+def request(data: bytes) -> RequestHead:
+    return parse_request(data, request_end(data, 0))
+
+
+def outgoing(data: bytes) -> list[bytes]:
+    """Return the lines that a stack gets for a request of 192.0.2.1 at port 8080."""
+    head = request(data)
+    fields = forwarding.request_fields(head, forwarding.identity("192.0.2.1", 8080, "http"), b"127.0.0.1:8080")
+    return forwarding.request_head(head, fields, head.fields.request_id or b"new").split(b"\r\n")
+
+
+class TestRequestHead:
+    def test_says_who_asks_behind_what_was_sent(self) -> None:
+        """
+        The client's lines come first as they were, then ours; what the client claimed of itself is gone.
+        """
+        lines = outgoing(b"GET /a?b HTTP/1.1\r\nhost: shop:80\r\nX-Forwarded-For: 10.0.0.1\r\nAccept:  */*\r\n\r\n")
+
+        assert lines == [
+            b"GET /a?b HTTP/1.1",
+            b"host: shop:80",
+            b"Accept:  */*",
+            b"X-Forwarded-For: 192.0.2.1",
+            b"X-Forwarded-Proto: http",
+            b"X-Forwarded-Port: 8080",
+            b"X-Forwarded-Host: shop:80",
+            b"Via: 1.1 splitter",
+            b"X-Request-Id: new",
+            b"",
+            b"",
+        ]
+
+    def test_goes_on_as_http_1_1_with_a_host(self) -> None:
+        """
+        A request of HTTP/1.0 without a Host gets the address that it came to.
+        """
+        lines = outgoing(b"GET / HTTP/1.0\r\n\r\n")
+
+        assert lines[:2] == [b"GET / HTTP/1.1", b"Host: 127.0.0.1:8080"]
+        assert b"X-Forwarded-Host: 127.0.0.1:8080" in lines
+        assert b"Via: 1.0 splitter" in lines
+
+    def test_framing_is_ours(self) -> None:
+        """
+        Content-Length passes as it came; chunks are announced by us, in one spelling.
+        """
+        counted = outgoing(b"PUT / HTTP/1.1\r\nHost: shop\r\ncontent-length: 007\r\n\r\n")
+        chunked = outgoing(b"PUT / HTTP/1.1\r\nHost: shop\r\nTRANSFER-ENCODING: CHUNKED\r\n\r\n")
+
+        assert b"content-length: 007" in counted
+        assert [line for line in chunked if b"hunked" in line.lower()] == [b"Transfer-Encoding: chunked"]
+
+    def test_te_passes_for_trailers_alone(self) -> None:
+        """
+        `TE: trailers` goes on, nominated as RFC 9110 §10.1.4 wants it; other codings end here.
+        """
+        lines = outgoing(b"GET / HTTP/1.1\r\nHost: shop\r\nTE: gzip, trailers\r\nConnection: TE, close\r\n\r\n")
+
+        assert b"TE: trailers" in lines
+        assert b"Connection: TE" in lines
+        assert b"TE: gzip, trailers" not in lines
+
+    def test_upgrade_is_not_passed_on(self) -> None:
+        """
+        A request to upgrade goes on as a request without it.
+        """
+        lines = outgoing(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+
+        assert not [line for line in lines if b"pgrade" in line]
+
+    def test_request_id_is_the_clients_or_new(self) -> None:
+        """
+        A request has one id, the client's if that is fit.
+        """
+        lines = outgoing(b"GET / HTTP/1.1\r\nHost: shop\r\nx-request-id: mine\r\n\r\n")
+
+        assert [line for line in lines if b"equest-" in line] == [b"X-Request-Id: mine"]
+
+
+class TestResponseHead:
+    def test_says_framing_and_connection_behind_what_was_sent(self) -> None:
+        """
+        The stack's lines come first as they were, then ours.
+        """
+        data = b"HTTP/1.0 200 OK\r\nServer: x\r\nConnection: close\r\nVia: 1.1 other\r\n\r\n"
+        head = parse_response(data, response_end(data, 0))
+
+        assert forwarding.response_head(head, forwarding.CLOSE, is_chunked=True).split(b"\r\n") == [
+            b"HTTP/1.1 200 OK",
+            b"Server: x",
+            b"Via: 1.1 other",
+            b"Transfer-Encoding: chunked",
+            b"Via: 1.1 splitter",
+            b"Connection: close",
+            b"",
+            b"",
+        ]
+
+    def test_connection_is_said_where_it_is_not_known(self) -> None:
+        """
+        HTTP/1.1 persists in silence, HTTP/1.0 only if it is told.
+        """
+        assert forwarding.connection_line(1, persists=True) == b""
+        assert forwarding.connection_line(0, persists=True) == b"Connection: keep-alive\r\n"
+        assert forwarding.connection_line(1, persists=False) == b"Connection: close\r\n"
+
+    def test_interim_passes_with_its_fields(self) -> None:
+        """
+        An interim response goes on with its fields, and frames nothing.
+        """
+        data = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        head = parse_response(data, response_end(data, 0))
+
+        assert forwarding.interim_head(head) == (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nVia: 1.1 splitter\r\n\r\n")

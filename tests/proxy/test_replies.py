@@ -1,0 +1,69 @@
+"""Answers of our own."""
+
+import h11
+import pytest
+
+from splitter.errors import DownstreamError, UpstreamError
+from splitter.proxy import replies
+
+
+class TestEncode:
+    @pytest.mark.parametrize("status", [400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 502, 503, 504, 505])
+    @pytest.mark.parametrize("is_to_head", [False, True])
+    @pytest.mark.parametrize("minor", [0, 1])
+    def test_is_a_whole_response(self, status: int, is_to_head: bool, minor: int) -> None:
+        """
+        Every answer is read by h11 as one complete response, with the reason in Proxy-Status.
+        """
+        peer = h11.Connection(h11.CLIENT)
+        peer.send(h11.Request(method="HEAD" if is_to_head else "GET", target="/", headers=[("Host", "shop")]))
+        peer.send(h11.EndOfMessage())
+        reply = replies.Reply(status, "http_request_error")
+        peer.receive_data(replies.encode(reply, minor, is_to_head=is_to_head, persists=True))
+
+        head = peer.next_event()
+
+        assert isinstance(head, h11.Response)
+        assert head.status_code == status
+        assert (b"proxy-status", b"splitter; error=http_request_error") in list(head.headers)
+        assert isinstance(peer.next_event(), h11.EndOfMessage if is_to_head else h11.Data)
+
+    def test_says_when_to_come_back(self) -> None:
+        """
+        503 carries Retry-After, and no other answer does.
+        """
+        assert b"Retry-After: 1\r\n" in replies.encode(replies.NO_STACK, 1, is_to_head=False, persists=True)
+        assert b"Retry-After" not in replies.encode(replies.NO_ROUTE, 1, is_to_head=False, persists=True)
+
+    def test_names_no_stack(self) -> None:
+        """
+        What an error says of stacks and addresses is not for clients.
+        """
+        reply = replies.to_stack_fault(UpstreamError("reset", "10.0.0.7:80 closed"))
+
+        assert b"10.0.0.7" not in replies.encode(reply, 1, is_to_head=False, persists=False)
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("reason", "status"),
+        [
+            ("connect", 502),
+            ("connect_timeout", 504),
+            ("full", 503),
+            ("protocol", 502),
+            ("reset", 502),
+            ("timeout", 504),
+        ],
+    )
+    def test_of_a_stack(self, reason: str, status: int) -> None:
+        """
+        Each reason that an attempt may fail for has its answer.
+        """
+        assert replies.to_stack_fault(UpstreamError(reason)).status == status
+
+    def test_of_a_client(self) -> None:
+        """
+        A client's fault has the status that its error names.
+        """
+        assert replies.to_client_fault(DownstreamError(431, "size")).status == 431
