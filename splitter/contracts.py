@@ -72,6 +72,21 @@ class StackMoved:
     stack: Stack
 
 
+@dataclass(frozen=True, slots=True)
+class EngineGone:
+    """Who runs the stack cannot be asked about it at present; `reason` is one sentence.  It may well serve on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineBack:
+    """Who runs the stack answers again; what follows says whether the stack is well."""
+
+
+StackChange = StackDied | StackMoved | EngineGone | EngineBack
+
+
 class Provisioner(Protocol):
     """Makes, finds and unmakes the stacks of one app.  Knows nothing of rollouts; names and labels carry identity."""
 
@@ -95,8 +110,11 @@ class Provisioner(Protocol):
         """Stop and remove all that belongs to `stack`.  Idempotent: unknown stacks are fine.  Raises EngineError."""
         ...
 
-    def watch(self, stack: StackId) -> AsyncIterator[StackDied | StackMoved]:
-        """Yield what happens to a stack that is up.  Ends after StackDied, or when the stack is retired."""
+    def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
+        """Yield what happens to a stack that is up.  Ends after StackDied, or when the stack is retired.
+
+        Raises EngineError only where it cannot begin.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,222 @@
+"""Feeds the judge: what live did before the split, then a tick of both stacks at a time.
+
+Rule 1: the judge sees what the journal can show again.  Every tick and the baseline are kept as they were fed, so a
+decision can be replayed figure by figure.
+Rule 2: nothing here decides, and nothing here is lost by a crash but the windows of live: the judge's state is kept
+before the shadow gets its first request, and every few ticks from then on.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final, Protocol
+
+from splitter.contracts import KpiSource
+from splitter.judge.calibration import Baseline
+from splitter.judge.config import JudgeConfig, from_mapping
+from splitter.judge.tick import Tick
+from splitter.judge.verdict import Action, Decision, Verdict
+from splitter.kpi import merge
+from splitter.limits import WINDOWS_KEPT_MAX
+from splitter.model import Side, StackId, Window
+from splitter.rollout.events import Kind
+from splitter.rollout.history import Rollout
+from splitter.rollout.journal import Journal
+from splitter.rollout.status import Figures
+
+KEEP_EVERY_TICKS: Final = 5
+REFRESH_WINDOW_S: Final = 60.0  # of live, for new edges where it has moved away from the first ones
+BASELINE_REQUESTS_MIN: Final = 1_000  # fewer give fewer latency edges (judge.md 2)
+
+
+class Judge(Protocol):
+    """The pure judge, as far as a rollout uses it."""
+
+    def calibrate(self, baseline: Baseline) -> None: ...
+    def edges(self, side: Side) -> tuple[int, ...]: ...
+    def observe(self, tick: Tick) -> Decision: ...
+    def extend(self, seconds: float) -> None: ...
+    @property
+    def is_stale(self) -> bool: ...
+    def refresh(self, baseline: Baseline) -> bool: ...
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+class Judges(Protocol):
+    """Makes judges: new ones, and one that goes on from what `state_dict` said."""
+
+    def __call__(self, config: JudgeConfig) -> Judge: ...
+    def from_state(self, config: JudgeConfig, state: Mapping[str, Any]) -> Judge: ...
+
+
+class Analysis:
+    """The judge of one app's rollout, and the windows of live that it is calibrated with.
+
+    Per app: the ring of live's windows.  Per rollout, from `begin` or `restore` to `end`: the judge, its last decision.
+    """
+
+    def __init__(self, app: str, config: JudgeConfig, judges: Judges, kpis: KpiSource, journal: Journal) -> None:
+        self.figures: dict[StackId, Figures] = {}
+        self.decision: Decision | None = None
+        self.baseline_requests = 0  # answers of live in the ring
+        self._app = app
+        self._baseline_window_s = config.baseline_window_s
+        self._judges = judges
+        self._kpis = kpis
+        self._journal = journal
+        self._ring: deque[Window] = deque(maxlen=WINDOWS_KEPT_MAX)
+        self._judge: Judge | None = None
+        self._tick = 0
+
+    @property
+    def has_baseline(self) -> bool:
+        return self.baseline_requests >= BASELINE_REQUESTS_MIN
+
+    # --- Windows -----------------------------------------------------------------------------------------------------
+
+    def close_live(self, stack: StackId) -> Window:
+        """Close live's window and keep it for the next baseline."""
+        window = self.close(stack)
+        if self._ring and self._ring[0].stack != stack:
+            self._ring.clear()
+            self.baseline_requests = 0
+        self._ring.append(window)
+        self.baseline_requests += window.counts.n
+        earliest_s = window.ended_s - self._baseline_window_s
+        while self._ring[0].ended_s <= earliest_s or len(self._ring) == self._ring.maxlen:
+            self.baseline_requests -= self._ring.popleft().counts.n
+        return window
+
+    def close(self, stack: StackId) -> Window:
+        """Close the window of `stack`."""
+        window = self._kpis.close_window(stack)
+        self.figures.setdefault(stack, Figures()).add(window)
+        return window
+
+    def forget(self, stack: StackId) -> None:
+        """Drop the figures of a stack that is gone."""
+        self.figures.pop(stack, None)
+
+    # --- The judge ---------------------------------------------------------------------------------------------------
+
+    def begin(self, rollout: Rollout) -> dict[str, Any]:
+        """Start a judge with what live did lately; return what it knows, for the journal.
+
+        The figures of both stacks start anew: from here on they are compared.
+        """
+        live, shadow = rollout.live.id, rollout.shadow.id
+        baseline = Baseline.of(merge(self._ring)) if self._ring else Baseline()
+        self._judge = self._judges(from_mapping(rollout.analysis))
+        self._judge.calibrate(baseline)
+        self._tick = 0
+        self.decision = None
+        self.figures = {live: Figures(), shadow: Figures()}
+        self._set_edges(live, shadow)
+        self._keep(rollout.id)
+        return self._known(self._judge, baseline)
+
+    def restore(self, rollout: Rollout, text: str) -> None:
+        """Go on with the judge that `text` describes.  Raises StateError, ValueError, KeyError or TypeError."""
+        kept = json.loads(text)
+        judge = self._judges.from_state(from_mapping(rollout.analysis), kept["judge"])
+        self._judge = judge
+        self._tick = kept["tick"] + KEEP_EVERY_TICKS  # a tick is not numbered twice, whatever was lost
+        self._set_edges(rollout.live.id, rollout.shadow.id)
+
+    def refresh(self, rollout: Rollout) -> dict[str, Any] | None:
+        """Cut the edges anew where live has moved away from them; return what by, for the journal, or None."""
+        judge = self._judge
+        if judge is None or self._tick % KEEP_EVERY_TICKS or not judge.is_stale:
+            return None
+        earliest_s = self._ring[-1].ended_s - REFRESH_WINDOW_S
+        baseline = Baseline.of(merge([window for window in self._ring if window.ended_s > earliest_s]))
+        if not judge.refresh(baseline):
+            return None
+        self._set_edges(rollout.live.id, rollout.shadow.id)
+        return self._known(judge, baseline)
+
+    def extend(self, seconds: float) -> None:
+        """Give a judge that was undecided `seconds` more."""
+        if self._judge is not None:
+            self._judge.extend(seconds)
+
+    def end(self) -> None:
+        """Let the judge go; its last decision can still be seen."""
+        self._judge = None
+
+    @property
+    def is_judging(self) -> bool:
+        return self._judge is not None
+
+    def observe(self, rollout: str, live: Window | None, shadow: Window | None) -> Decision:
+        """Feed one tick to the judge, keep it, and return what the judge says."""
+        assert self._judge is not None, "there is a judge while a shadow gets requests"
+        spans = [window.ended_s - window.started_s for window in (live, shadow) if window is not None]
+        tick = Tick(
+            t=self._tick,
+            live=live.counts if live else None,
+            control=live.control if live else None,
+            shadow=shadow.counts if shadow else None,
+            seconds=max(spans, default=1.0),
+        )
+        self.decision = self._judge.observe(tick)
+        self._journal.keep_figures(
+            self._app, rollout, self._tick, json.dumps(plain(asdict(tick)), separators=(",", ":"))
+        )
+        self._tick += 1
+        if self._tick % KEEP_EVERY_TICKS == 0:
+            self._keep(rollout)
+        return self.decision
+
+    def grounds(self, kind: Kind) -> dict[str, Any]:
+        """Return what the last decision says for an event of `kind`: its reason, and every KPI's figures."""
+        decision = self.decision
+        if decision is None or kind not in _JUDGED:
+            return {}
+        reason = decision.reason
+        for ending in _ENDINGS:  # what happens next is said by the event
+            reason = reason.removesuffix(ending)
+        if kind in _LATE and decision.action is not Action.UNDECIDED:
+            still_open = "; ".join(each.sentence for each in decision.verdicts if each.verdict is Verdict.UNDECIDED)
+            reason = f"the time for all steps is over ({still_open or reason})"
+        return {
+            "reason": reason,
+            "kpi": decision.kpi,
+            "evidence": f"evidence against it {decision.evidence:.3g} : 1, a rollback needs {decision.needed:.3g} : 1",
+            "requests": decision.requests,
+            "score": decision.score,
+            "verdicts": [asdict(each) for each in decision.verdicts],
+        }
+
+    @staticmethod
+    def _known(judge: Judge, baseline: Baseline) -> dict[str, Any]:
+        edges = len(judge.edges(Side.LIVE))
+        return {"requests": baseline.n, "span_s": baseline.span_s, "edges": edges, "baseline": plain(asdict(baseline))}
+
+    def _set_edges(self, live: StackId, shadow: StackId) -> None:
+        assert self._judge is not None
+        self._kpis.set_edges(live, self._judge.edges(Side.LIVE))
+        self._kpis.set_edges(shadow, self._judge.edges(Side.SHADOW))
+
+    def _keep(self, rollout: str) -> None:
+        assert self._judge is not None
+        text = json.dumps({"tick": self._tick, "judge": self._judge.state_dict()}, separators=(",", ":"))
+        self._journal.keep_analysis(self._app, rollout, text)
+
+
+_ENDINGS: Final = ("; continuing", "; rolling back", "; promoting")
+_LATE: Final = frozenset({Kind.UNDECIDED, Kind.HOLD_UNDECIDED})
+_JUDGED: Final = _LATE | {Kind.WORSE, Kind.PROVEN, Kind.ADVANCED}
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON's own types; what is not finite becomes null, which JSON has a word for."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,192 @@
+"""Where people's wishes come in: plan, deploy, and the commands.
+
+Rule 1: a deploy is read, compared, priced and checked beside the queue, before it is journaled; then, in its turn, it
+is looked at again, for the world may have changed.
+Rule 2: what cannot be done is refused with a sentence that says what can, and changes nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from splitter.change.canonical import from_json, to_json
+from splitter.change.plan import Plan
+from splitter.errors import RefusedError, StateError
+from splitter.judge.config import to_mapping as judge_to_mapping
+from splitter.model import StackId
+from splitter.rollout import planning
+from splitter.rollout.analysis import Analysis
+from splitter.rollout.chronicle import Chronicle
+from splitter.rollout.events import Kind
+from splitter.rollout.history import History, Rollout, StackRecord
+from splitter.rollout.inbox import Inbox
+from splitter.rollout.journal import Journal
+from splitter.rollout.machine import COMMANDS, Command, State, legal_commands, step
+from splitter.rollout.options import AppOptions, to_mapping
+from splitter.rollout.planning import Deployment, Planner, TemplateReader
+from splitter.rollout.stacks import Stacks
+from splitter.rollout.steering import Steering
+from splitter.template import Template
+
+
+class Desk:
+    """Takes what people ask for one app; the methods are those of the controller."""
+
+    def __init__(
+        self,
+        app: AppOptions,
+        journal: Journal,
+        reader: TemplateReader,
+        planner: Planner,
+        inbox: Inbox,
+        chronicle: Chronicle,
+        analysis: Analysis,
+        stacks: Stacks,
+        steering: Steering,
+    ) -> None:
+        self._app = app
+        self._journal = journal
+        self._reader = reader
+        self._planner = planner
+        self._inbox = inbox
+        self._chronicle = chronicle
+        self._analysis = analysis
+        self._stacks = stacks
+        self._steering = steering
+        self._is_open = False
+
+    def open(self) -> None:
+        """Take commands from now on: it is known what is."""
+        self._is_open = True
+
+    async def plan(self, files: Sequence[str], environment: Mapping[str, str]) -> Plan:
+        """Return what a deploy of `files` would change and cost; changes nothing."""
+        live = self._live_record()
+        return await self._planned(live, await asyncio.to_thread(self._reader, files, environment))
+
+    async def deploy(
+        self, files: Sequence[str], by: str, environment: Mapping[str, str], *, force: bool, why: str
+    ) -> str:
+        """Begin a rollout of `files` and return its id."""
+        self._check_deploy()
+        live = self._live_record()
+        template = await asyncio.to_thread(self._reader, files, environment)
+        plan = await self._planned(live, template)
+        if planning.is_empty(plan) and not force:
+            raise RefusedError(
+                f"{self._app.name}: these files change nothing against {live.id}; --force deploys them anyway"
+            )
+        order = self._stacks.ordered(
+            next_record(self._app.name, self._history, template), "", self._app.rollout.provision_deadline_s, template
+        )
+        if findings := await self._stacks.check(order):
+            raise RefusedError(f"{order.id} cannot be made here: " + "; ".join(findings))
+        deployment = Deployment(template, live.digest, tuple(files), plan, by, why)
+        return await self._inbox.ask(partial(self._request, deployment))
+
+    async def command(self, command: Command, by: str, why: str, change_set: str) -> None:
+        """Carry out what a person orders."""
+        self._check_open()
+        await self._inbox.ask(partial(self._command, command, by, why, change_set))
+
+    # --- In turn -----------------------------------------------------------------------------------------------------
+
+    async def _request(self, deployment: Deployment) -> str:
+        self._check_deploy()
+        live = self._live_record()
+        if live.digest != deployment.live_digest:
+            raise RefusedError(f"{live.id} became live while the deploy was planned: deploy again")
+        shadow = next_record(self._app.name, self._history, deployment.template)
+        rollout = f"{self._app.name}-{shadow.revision}"
+        cost = planning.cost_of(deployment.plan)
+        data = {
+            "live": live.id,
+            "shadow": shadow.id,
+            "revision": shadow.revision,
+            "digest": shadow.digest,
+            "files": list(deployment.files),
+            "summary": planning.summary(deployment.plan),
+            "change_set": deployment.plan.change_set.digest,
+            "cost": cost,
+            "options": to_mapping(self._app.rollout),
+            "analysis": judge_to_mapping(self._app.judge),
+            "why": deployment.why,
+        }
+        templates = {shadow.digest: to_json(deployment.template)}
+        await self._chronicle.write(
+            Kind.REQUESTED, rollout=rollout, state=State.REQUESTED, by=deployment.by, data=data, templates=templates
+        )
+        assessed = {
+            "level": cost["level"],
+            "points": cost["points"],
+            "override_from": self._app.rollback_cost.override,
+            "why": "; ".join(reason["sentence"] for reason in cost["reasons"]),
+        }
+        await self._steering.move(Kind.TOO_COSTLY if deployment.needs_override else Kind.ACCEPTED, data=assessed)
+        return rollout
+
+    async def _command(self, command: Command, by: str, why: str, change_set: str) -> None:
+        if self._steering.trouble:
+            raise StateError(self._steering.trouble)
+        rollout = self._history.running
+        if rollout is None:
+            raise RefusedError(f"{command.value} is not legal: no rollout of {self._app.name} runs")
+        step(rollout.state, COMMANDS[command])
+        data: dict[str, Any] = {"why": why}
+        if command is Command.OVERRIDE:
+            if rollout.live.id not in self._stacks.up:
+                raise RefusedError(f"override: {rollout.live.id} is down and is made again; override when it is up")
+            data |= consent(rollout, why, change_set)
+        await self._steering.move(COMMANDS[command], by=by, data=data)
+        if command is Command.RESUME:
+            self._analysis.extend(rollout.options.deadline_s)  # the judge's time ran on meanwhile
+
+    # --- What speaks against it --------------------------------------------------------------------------------------
+
+    @property
+    def _history(self) -> History:
+        return self._chronicle.history
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RefusedError(f"{self._app.name} is still starting: its stacks are looked for; ask again in a moment")
+
+    def _check_deploy(self) -> None:
+        """Raise what speaks against any deploy now."""
+        self._check_open()
+        if self._steering.trouble:
+            raise StateError(self._steering.trouble)
+        running = self._history.running
+        if running is not None:
+            legal = ", ".join(f"`splitter {command.value}`" for command in legal_commands(running.state))
+            raise RefusedError(
+                f"rollout {running.id} is in state {running.state.value}: wait for its end, or use {legal}"
+            )
+        if self._live_record().id not in self._stacks.up:
+            raise RefusedError(f"{self._app.name}: its live stack is not up, so there is nothing to compare with")
+
+    async def _planned(self, live: StackRecord, template: Template) -> Plan:
+        return self._planner(from_json(await self._journal.template(live.digest)), template)
+
+    def _live_record(self) -> StackRecord:
+        live = self._history.live
+        if live is None:
+            raise RefusedError(f"{self._app.name} has no live stack yet, so there is nothing to compare with")
+        return live
+
+
+def next_record(app: str, history: History, template: Template) -> StackRecord:
+    """Return the record of the next stack of `app`: revisions are never used twice."""
+    revision = history.revision + 1
+    return StackRecord(StackId(f"{app}-r{revision}"), revision, template.digest)
+
+
+def consent(rollout: Rollout, why: str, change_set: str) -> dict[str, Any]:
+    """Return what is recorded of an override: it holds for this change set only.  Raises RefusedError."""
+    if not why.strip():
+        raise RefusedError("override: say why; the consent is recorded with your name and your reason")
+    if change_set and not rollout.change_set.startswith(change_set):
+        raise RefusedError(f"override: {rollout.id} is of change set {rollout.change_set[:12]}, not {change_set[:12]}")
+    reasons = [each["id"] for each in rollout.cost.get("reasons", ())]
+    return {"change_set": rollout.change_set, "reasons": reasons}

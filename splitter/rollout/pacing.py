@@ -1,0 +1,68 @@
+"""What time and evidence make happen next: a pure look at a rollout, once per tick.
+
+Order: what protects users first (a worse shadow), then proof, then the time limits, then the next step.
+"""
+
+from dataclasses import dataclass
+
+from splitter.judge.verdict import Action
+from splitter.rollout.events import Kind
+from splitter.rollout.history import Rollout
+from splitter.rollout.machine import State, is_legal, limit_s
+from splitter.rollout.options import OnUndecided
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a tick knows.  `in_state_s` counts from the begin of the state or step, `splitting_s` over all steps.
+
+    `action` is None while nothing is judged.
+    """
+
+    in_state_s: float
+    splitting_s: float = 0.0
+    has_baseline: bool = False
+    action: Action | None = None
+    may_increase_share: bool = False
+
+
+def due(rollout: Rollout, moment: Moment) -> Kind | None:
+    """Return what is due at `moment`; None when nothing is."""
+    if moment.action is Action.ROLLBACK and is_legal(rollout.state, Kind.WORSE):
+        return Kind.WORSE
+    match rollout.state:
+        case State.WARMING:
+            return _due_warming(rollout, moment)
+        case State.SPLITTING:
+            return _due_splitting(rollout, moment)
+        case State.STANDBY:
+            return Kind.STANDBY_OVER if _is_late(rollout, moment) else None
+        case state:
+            return Kind.DEADLINE if is_legal(state, Kind.DEADLINE) and _is_late(rollout, moment) else None
+
+
+def _due_warming(rollout: Rollout, moment: Moment) -> Kind | None:
+    options = rollout.options
+    waits_until = options.warm_up_s + (0.0 if moment.has_baseline else options.baseline_wait_s)
+    if moment.in_state_s >= waits_until and not rollout.is_engine_gone:
+        return Kind.WARM
+    return Kind.DEADLINE if _is_late(rollout, moment) else None
+
+
+def _due_splitting(rollout: Rollout, moment: Moment) -> Kind | None:
+    """While the engine is silent nothing goes forward: who cannot be asked about cannot be trusted with more."""
+    is_held = moment.in_state_s >= rollout.options.hold_s and not rollout.is_engine_gone
+    if is_held and rollout.is_last_step and moment.action is Action.PROMOTE:
+        return Kind.PROVEN
+    if _is_late(rollout, moment) or moment.action is Action.UNDECIDED:
+        return Kind.HOLD_UNDECIDED if rollout.options.on_undecided is OnUndecided.HOLD else Kind.UNDECIDED
+    if is_held and not rollout.is_last_step and moment.may_increase_share:
+        return Kind.ADVANCED
+    return None
+
+
+def _is_late(rollout: Rollout, moment: Moment) -> bool:
+    """Return whether the state has passed its limit; splitting has one for all its steps."""
+    limit = limit_s(rollout.state, rollout.options)
+    elapsed = moment.splitting_s if rollout.state is State.SPLITTING else moment.in_state_s
+    return limit is not None and elapsed >= limit

@@ -1,0 +1,71 @@
+"""From the files of a deploy to what is asked of the controller: what changes, and what going back costs.
+
+A plan in the journal's form: plain values, the reasons by their ids and sentences.  Nothing is made here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from splitter.change.changeset import Action, Change
+from splitter.change.plan import Plan
+from splitter.change.rollback_cost import Level
+from splitter.template import Template
+
+TemplateReader = Callable[[Sequence[str], Mapping[str, str]], Template]
+"""Reads files with an environment.  Raises TemplateError with every mistake."""
+
+Planner = Callable[[Template, Template], Plan]
+"""Compares the live template with the next one."""
+
+NAMED_MAX: Final = 5  # changes that a sentence names; the plan has all
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deploy that was read, compared and checked; `live_digest` is what it was compared with."""
+
+    template: Template
+    live_digest: str
+    files: tuple[str, ...]
+    plan: Plan
+    by: str
+    why: str
+
+    @property
+    def needs_override(self) -> bool:
+        return self.plan.cost.level is Level.OVERRIDE
+
+
+def is_empty(plan: Plan) -> bool:
+    """Return whether `plan` changes nothing."""
+    return not _changes(plan)
+
+
+def summary(plan: Plan) -> str:
+    """Return what changes, in a few words."""
+    changed = [f"{change.action.value} {change.resource}" for change in _changes(plan)]
+    if not changed:
+        return "nothing changes"
+    more = f" and {len(changed) - NAMED_MAX} more" if len(changed) > NAMED_MAX else ""
+    return ", ".join(changed[:NAMED_MAX]) + more
+
+
+def cost_of(plan: Plan) -> dict[str, Any]:
+    """Return the rollback cost as plain values."""
+    cost = plan.cost
+    return {
+        "level": cost.level.value,
+        "points": max(cost.during, cost.after),
+        "during": cost.during,
+        "after": cost.after,
+        "gates": list(cost.gates),
+        "reasons": [
+            {"id": reason.id, "resource": reason.resource, "sentence": reason.sentence, "remedy": reason.remedy}
+            for reason in cost.reasons
+        ],
+    }
+
+
+def _changes(plan: Plan) -> list[Change]:
+    return [change for change in plan.change_set.changes if change.action is not Action.KEEP or change.fields]

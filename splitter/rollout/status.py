@@ -1,0 +1,107 @@
+"""What people see of an app: who serves, how far the rollout is, and the figures of its stacks.
+
+Everything is made from values at the moment of asking; dates are ISO 8601 in UTC, so that a status is JSON as it is.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from splitter.judge.verdict import KpiVerdict
+from splitter.kpi import merge, percentile, throughput
+from splitter.model import StackId, Window
+
+RECENT_WINDOWS: Final = 60  # percentiles and rates are those of the last minute at the usual tick
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """One stack.  `requests` and `error_rate` count since the split began, latencies and `rps` are those of late.
+
+    Rates and percentiles are None where there was nothing to measure.
+    """
+
+    id: StackId
+    is_up: bool
+    services: int
+    requests: int = 0
+    error_rate: float | None = None
+    p50_us: int | None = None
+    p95_us: int | None = None
+    p99_us: int | None = None
+    rps: float = 0.0
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """One app.  `state` is that of the last rollout, empty before the first; `rollout` is its id.
+
+    `shadow` is None once the rollout has ended.  `step` counts from 1, 0 outside of a split.  `deadline` is when the
+    present state ends at the latest, `standby_until` when the way back ends.  `evidence` and `score` are the judge's
+    last, `verdict_in_s` its guess.  `rollback_cost` has `level`, `points` and `reasons`.  `commands` are those that are
+    legal now.  `trouble` is why decisions cannot be taken at present, empty when they can.
+    """
+
+    app: str
+    state: str = ""
+    rollout: str = ""
+    by: str = ""
+    held_for: str = ""
+    live: StackStatus | None = None
+    shadow: StackStatus | None = None
+    step: int = 0
+    steps: int = 0
+    share_bp: int = 0
+    steps_bp: tuple[int, ...] = ()
+    since: str | None = None
+    in_state_s: float = 0.0
+    deadline: str | None = None
+    standby_until: str | None = None
+    evidence: tuple[KpiVerdict, ...] = ()
+    score: float | None = None
+    analysis: str = ""
+    verdict_in_s: float | None = None
+    baseline_requests: int = 0
+    rollback_cost: Mapping[str, Any] = field(default_factory=dict)
+    last_event: str = ""
+    last_seq: int = 0
+    commands: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+class Figures:
+    """What one stack did since its split began.  Written once a tick."""
+
+    def __init__(self) -> None:
+        self._recent: deque[Window] = deque(maxlen=RECENT_WINDOWS)
+        self._requests = 0
+        self._errors = 0
+
+    def add(self, window: Window) -> None:
+        self._recent.append(window)
+        self._requests += window.counts.n
+        self._errors += window.counts.e5
+
+    @property
+    def rps(self) -> float:
+        return throughput(merge(self._recent)) if self._recent else 0.0
+
+    def of(self, stack: StackId, *, is_up: bool, services: int) -> StackStatus:
+        """Return the figures as the status of `stack`."""
+        if not self._recent:
+            return StackStatus(stack, is_up, services)
+        recent = merge(self._recent)
+        return StackStatus(
+            id=stack,
+            is_up=is_up,
+            services=services,
+            requests=self._requests,
+            error_rate=self._errors / self._requests if self._requests else None,
+            p50_us=percentile(recent, 0.5),
+            p95_us=percentile(recent, 0.95),
+            p99_us=percentile(recent, 0.99),
+            rps=throughput(recent),
+            in_flight=recent.in_flight,
+        )

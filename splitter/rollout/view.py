@@ -1,0 +1,85 @@
+"""Makes the status of an app out of what the controller's rooms know."""
+
+from datetime import datetime, timedelta
+from math import isfinite
+
+from splitter.judge.verdict import KpiVerdict, Verdict
+from splitter.rollout.analysis import Analysis
+from splitter.rollout.chronicle import Chronicle
+from splitter.rollout.history import Rollout, StackRecord
+from splitter.rollout.machine import State, legal_commands, limit_s
+from splitter.rollout.stacks import Stacks
+from splitter.rollout.status import Figures, StackStatus, Status
+
+
+def status_of(app: str, chronicle: Chronicle, stacks: Stacks, analysis: Analysis, trouble: str) -> Status:
+    """Return the status of `app`."""
+    history = chronicle.history
+    rollout, running = history.rollout, history.running
+    last = chronicle.last
+
+    def stack(record: StackRecord | None) -> StackStatus | None:
+        if record is None:
+            return None
+        figures = analysis.figures.get(record.id, Figures())
+        return figures.of(record.id, is_up=record.id in stacks.up, services=stacks.services.get(record.digest, 0))
+
+    live = stack(running.live if running else history.live)
+    shadow = stack(running.shadow) if running else None
+    common = {
+        "app": app,
+        "live": live,
+        "shadow": shadow,
+        "baseline_requests": analysis.baseline_requests,
+        "last_event": last.sentence if last else "",
+        "last_seq": last.seq if last else 0,
+        "trouble": trouble,
+    }
+    if rollout is None:
+        return Status(**common)  # type: ignore[arg-type]  # each name has its own type
+    decision = analysis.decision
+    evidence = decision.verdicts if decision else ()
+    return Status(
+        **common,  # type: ignore[arg-type]
+        state=rollout.state.value,
+        rollout=rollout.id,
+        by=rollout.by,
+        held_for=rollout.held_for,
+        step=rollout.step + 1 if rollout.state in (State.SPLITTING, State.HELD) else 0,
+        steps=len(rollout.options.steps_bp),
+        steps_bp=rollout.options.steps_bp,
+        share_bp=rollout.share_bp if running else 0,
+        since=rollout.since.isoformat(),
+        in_state_s=chronicle.in_state_s,
+        deadline=_iso(_deadline(rollout)),
+        standby_until=_iso(_deadline(rollout)) if rollout.state is State.STANDBY else None,
+        evidence=evidence,
+        score=decision.score if decision else None,
+        analysis=decision.reason if decision else "",
+        verdict_in_s=_verdict_in_s(evidence, shadow) if running else None,
+        rollback_cost=rollout.cost,
+        commands=tuple(command.value for command in legal_commands(rollout.state)),
+    )
+
+
+def _deadline(rollout: Rollout) -> datetime | None:
+    """Return when the present state ends at the latest; splitting has one limit for all its steps."""
+    limit = limit_s(rollout.state, rollout.options)
+    if limit is None:
+        return None
+    began = rollout.splitting_since if rollout.state is State.SPLITTING else rollout.since
+    return (began or rollout.since) + timedelta(seconds=limit)
+
+
+def _verdict_in_s(evidence: tuple[KpiVerdict, ...], shadow: StackStatus | None) -> float | None:
+    """Return how long the KPI that takes longest is still open, at the present rate; None when no end is in sight."""
+    needed = [each.requests_to_verdict for each in evidence if each.verdict is Verdict.UNDECIDED]
+    known = [requests for requests in needed if requests is not None]
+    if shadow is None or shadow.rps <= 0 or not needed or len(known) < len(needed):
+        return None
+    seconds = max(known) / shadow.rps
+    return seconds if isfinite(seconds) else None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None

@@ -1,0 +1,378 @@
+"""Small honest stand-ins for what the machinery talks to.
+
+They do what the contracts say and no more.  The world that they show (stacks, routes) outlives a controller, so that a
+test can end one at any point, as a power cut does, and start another over the same world.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from splitter.contracts import (
+    Alert,
+    Drained,
+    EngineBack,
+    EngineGone,
+    FoundStack,
+    StackChange,
+    StackDied,
+    StackMoved,
+    StackOrder,
+)
+from splitter.errors import EngineError, StackError, StaleVersionError
+from splitter.judge.calibration import Baseline
+from splitter.judge.config import JudgeConfig
+from splitter.judge.tick import Tick
+from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
+from splitter.model import Counts, Endpoint, Side, Split, Stack, StackId, Window
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """A clock that moves when it is told to: to the next sleeper, once everything else has come to rest.
+
+    `is_busy` tells of work that the event loop does not see (a thread of the journal's).
+    """
+
+    def __init__(self, is_busy: Callable[[], bool] = lambda: False) -> None:
+        self.is_busy = is_busy
+        self._now_s = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._number = 0
+
+    def monotonic(self) -> float:
+        return self._now_s
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._now_s)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        self._number += 1
+        sleeper = (self._now_s + seconds, self._number, asyncio.get_running_loop().create_future())
+        self._sleepers.append(sleeper)
+        try:
+            await sleeper[2]
+        finally:
+            self._sleepers.remove(sleeper)
+
+    async def rest(self) -> None:
+        """Return when nothing can go on before the clock moves."""
+        loop: Any = asyncio.get_running_loop()
+        quiet = 0
+        while quiet < 3:
+            await asyncio.sleep(0.0002 if self.is_busy() else 0)
+            quiet = 0 if loop._ready or self.is_busy() else quiet + 1
+
+    async def until(self, is_so: Callable[[], object], within_s: float = 7_200.0) -> None:
+        """Let time pass until `is_so()`; fail when it is not within `within_s` of this clock's seconds."""
+        end_s = self._now_s + within_s
+        await self.rest()
+        while not is_so():
+            assert self._sleepers, "nobody sleeps, so nothing will ever happen"
+            self._now_s = max(self._now_s, min(self._sleepers)[0])
+            assert self._now_s <= end_s, f"not so within {within_s} s"
+            self._wake()
+            await self.rest()
+
+    async def pass_(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        end_s = self._now_s + seconds
+        await self.rest()
+        while self._sleepers and min(self._sleepers)[0] <= end_s:
+            self._now_s = max(self._now_s, min(self._sleepers)[0])
+            self._wake()
+            await self.rest()
+        self._now_s = end_s
+
+    def _wake(self) -> None:
+        for due_s, _, sleeper in sorted(self._sleepers, key=lambda each: each[:2]):
+            if due_s <= self._now_s and not sleeper.done():
+                sleeper.set_result(None)
+
+
+@dataclass
+class FakeEngine:
+    """The world of stacks: what exists, and what goes wrong next.  Survives the controllers that use it."""
+
+    stacks: dict[StackId, Stack] = field(default_factory=dict)
+    whole: set[StackId] = field(default_factory=set)
+    is_gone: bool = False
+    create_s: float = 5.0
+    failures: dict[StackId, deque[str]] = field(default_factory=lambda: defaultdict(deque))
+    refusals: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    ports: int = 20_000
+
+    def fail(self, stack: StackId) -> None:
+        """Raise the next failure that is planned for `stack`."""
+        if self.failures[stack]:
+            raise StackError(self.failures[stack].popleft())
+
+    def stack(self, order: StackOrder) -> Stack:
+        self.ports += 1
+        endpoints = {port: (Endpoint("127.0.0.1", self.ports),) for port in order.routed}
+        return Stack(order.id, order.app, order.revision, endpoints)
+
+
+class FakeProvisioner:
+    """A provisioner over a `FakeEngine`.  After `cut` nothing that it does reaches the engine: its daemon is dead."""
+
+    def __init__(self, engine: FakeEngine, clock: FakeClock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._is_cut = False
+        self._news: dict[StackId, asyncio.Queue[StackChange | None]] = {}
+        self.created: list[StackOrder] = []
+
+    def cut(self) -> None:
+        self._is_cut = True
+
+    async def check(self, order: StackOrder) -> Sequence[str]:
+        self._ask()
+        return tuple(self._engine.refusals)
+
+    async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
+        self._ask()
+        self.created.append(order)
+        self._engine.calls.append(f"create {order.id}")
+        stack = self._engine.stack(order)
+        self._engine.stacks[order.id] = stack
+        self._engine.whole.discard(order.id)
+        try:
+            progress("containers are made")
+            await self._clock.sleep(self._engine.create_s)
+            self._ask()
+            self._engine.fail(order.id)
+        except BaseException:
+            if not self._is_cut:
+                self._engine.stacks.pop(order.id, None)
+            raise
+        self._engine.whole.add(order.id)
+        return stack
+
+    async def find(self) -> Sequence[FoundStack]:
+        self._ask()
+        whole = self._engine.whole
+        return [
+            FoundStack(stack.id, stack.app, stack if stack.id in whole else None, () if stack.id in whole else ("web",))
+            for stack in self._engine.stacks.values()
+        ]
+
+    async def retire(self, stack: StackId) -> None:
+        self._ask()
+        self._engine.calls.append(f"retire {stack}")
+        if not self._is_cut:
+            self._engine.stacks.pop(stack, None)
+            self._engine.whole.discard(stack)
+        if stack in self._news:
+            self._news[stack].put_nowait(None)
+
+    async def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
+        self._ask()
+        queue = self._news.setdefault(stack, asyncio.Queue())
+        while True:
+            news = await queue.get()
+            if news is None:
+                return
+            yield news
+            if isinstance(news, StackDied):
+                return
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    # --- What tests do to it -----------------------------------------------------------------------------------------
+
+    def kill(self, stack: StackId, reason: str = "service web exited with code 137") -> None:
+        """Let a service of `stack` die."""
+        self._engine.whole.discard(stack)
+        self._news.setdefault(stack, asyncio.Queue()).put_nowait(StackDied(reason))
+
+    def move(self, stack: StackId) -> Stack:
+        """Let `stack` answer elsewhere, as after a restart of its container."""
+        self._engine.ports += 1
+        former = self._engine.stacks[stack]
+        endpoints = {port: (Endpoint("127.0.0.1", self._engine.ports),) for port in former.endpoints}
+        moved = Stack(former.id, former.app, former.revision, endpoints)
+        self._engine.stacks[stack] = moved
+        self._news.setdefault(stack, asyncio.Queue()).put_nowait(StackMoved(moved))
+        return moved
+
+    def lose_engine(self) -> None:
+        """Let the engine be away until `find_engine`."""
+        self._engine.is_gone = True
+        for queue in self._news.values():
+            queue.put_nowait(EngineGone("the engine's socket refuses connections; start it again"))
+
+    def find_engine(self) -> None:
+        if self._engine.is_gone:
+            self._engine.is_gone = False
+            for queue in self._news.values():
+                queue.put_nowait(EngineBack())
+
+    def _ask(self) -> None:
+        if self._engine.is_gone:
+            raise EngineError("the engine's socket refuses connections; start it again")
+
+
+class FakeSwitch:
+    """A traffic switch that holds one split an app.  A new one holds nothing, as that of a new process."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.splits: dict[str, Split] = {}
+        self.versions: dict[str, int] = {}
+        self.shifts: list[Split] = []
+        self.drains: list[StackId] = []
+        self.refusals: deque[str] = deque()
+        self.refuses_always = ""
+        self.drain_s = 1.0
+        self._clock = clock
+
+    async def shift(self, app: str, split: Split, *, expected: int) -> int:
+        if expected != self.versions.get(app, 0):
+            raise StaleVersionError(f"{app} is at {self.versions.get(app, 0)}, not {expected}")
+        if self.refuses_always:
+            raise StackError(self.refuses_always)
+        if self.refusals:
+            raise StackError(self.refusals.popleft())
+        self.splits[app] = split
+        self.versions[app] = expected + 1
+        self.shifts.append(split)
+        return expected + 1
+
+    async def read(self, app: str) -> tuple[Split | None, int]:
+        return self.splits.get(app), self.versions.get(app, 0)
+
+    async def drain(self, app: str, stack: StackId, deadline_s: float) -> Drained:
+        split = self.splits.get(app)
+        assert split is None or not _serves(split, stack), f"{stack} is drained while it gets requests"
+        self.drains.append(stack)
+        await self._clock.sleep(min(self.drain_s, deadline_s))
+        return Drained(left=0 if self.drain_s <= deadline_s else 1, waited_s=min(self.drain_s, deadline_s))
+
+
+def _serves(split: Split, stack: StackId) -> bool:
+    if split.shadow is not None and split.shadow.id == stack:
+        return split.shadow_bp > 0
+    return split.live.id == stack and split.shadow_bp < 10_000
+
+
+class FakeKpis:
+    """Windows of `rps` requests a second for every stack that is asked for."""
+
+    def __init__(self, clock: FakeClock, rps: int = 100) -> None:
+        self.rps = rps
+        self.edges: dict[StackId, tuple[int, ...]] = {}
+        self.latency_us: dict[StackId, int] = {}
+        self.errors: dict[StackId, int] = {}
+        self._clock = clock
+        self._opened_s: dict[StackId, float] = {}
+
+    def set_edges(self, stack: StackId, edges_us: Sequence[int]) -> None:
+        self.edges[stack] = tuple(edges_us)
+
+    def close_window(self, stack: StackId) -> Window:
+        now_s = self._clock.monotonic()
+        opened_s = self._opened_s.get(stack, now_s - 1.0)
+        self._opened_s[stack] = now_s
+        n, bad = self.rps, self.errors.get(stack, 0)
+        latency_us = self.latency_us.get(stack, 10_000)
+        edges = self.edges.get(stack, ())
+        bins = [0] * (len(edges) + 1)
+        bins[sum(latency_us > edge for edge in edges)] = n - bad
+        counts = Counts(n=n, e5=bad, e5u=bad, bins=tuple(bins))
+        return Window(
+            stack, opened_s, now_s, counts, counts, ((latency_us, n - bad),), {"2xx": n - bad, "5xx": bad}, in_flight=1
+        )
+
+
+class FakeAlerts:
+    """Keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Alert] = []
+
+    def send(self, alert: Alert) -> None:
+        self.sent.append(alert)
+
+    def kinds(self) -> list[str]:
+        return [alert.kind for alert in self.sent]
+
+
+class FakeJudges:
+    """Makes judges that say what a test has written on `says`, by the age of the judge in ticks.
+
+    `says` maps an age to (action, may increase the share); the entry with the highest age not above the judge's counts.
+    """
+
+    def __init__(self) -> None:
+        self.says: dict[int, tuple[Action, bool]] = {0: (Action.CONTINUE, True)}
+        self.made: list[FakeJudge] = []
+        self.is_broken = False
+        self.is_stale = False  # until the next refresh
+
+    def __call__(self, config: JudgeConfig) -> "FakeJudge":
+        judge = FakeJudge(self, config)
+        self.made.append(judge)
+        return judge
+
+    def from_state(self, config: JudgeConfig, state: Mapping[str, Any]) -> "FakeJudge":
+        judge = self(config)
+        judge.age = state["age"]
+        return judge
+
+    def say(self, action: Action, *, may_increase_share: bool = True) -> None:
+        """Say `action` from now on."""
+        self.says = {0: (action, may_increase_share)}
+
+
+class FakeJudge:
+    """One judge of `FakeJudges`."""
+
+    def __init__(self, judges: FakeJudges, config: JudgeConfig) -> None:
+        self.config = config
+        self.age = 0
+        self.baseline = Baseline()
+        self.ticks: list[Tick] = []
+        self.extended_s = 0.0
+        self._judges = judges
+
+    def calibrate(self, baseline: Baseline) -> None:
+        self.baseline = baseline
+
+    def edges(self, side: Side) -> tuple[int, ...]:
+        return (10_000, 20_000) if side is Side.LIVE else (11_000, 22_000)
+
+    def observe(self, tick: Tick) -> Decision:
+        if self._judges.is_broken:
+            raise ZeroDivisionError("the judge is broken")
+        self.age += 1
+        self.ticks.append(tick)
+        action, may_increase = self._judges.says[max(age for age in self._judges.says if age < self.age)]
+        verdict = {Action.ROLLBACK: Verdict.WORSE, Action.PROMOTE: Verdict.NON_INFERIOR}.get(action, Verdict.UNDECIDED)
+        sentence = "errors 4.8 % against 0.3 % of live"
+        kpi = KpiVerdict("error_rate", verdict, 0.003, 0.048, 297.0, 125.0, 1.0, 20.0, 600, sentence)
+        reason = f"{sentence}, 297 : 1, needed 125 : 1; continuing"
+        return Decision(action, "error_rate", reason, (kpi,), 50.0, may_increase, 2.0, 125.0, float(self.age), 100)
+
+    def extend(self, seconds: float) -> None:
+        self.extended_s += seconds
+
+    @property
+    def is_stale(self) -> bool:
+        return self._judges.is_stale
+
+    def refresh(self, baseline: Baseline) -> bool:
+        self._judges.is_stale = False
+        self.baseline = baseline
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"age": self.age}

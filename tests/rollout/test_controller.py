@@ -1,0 +1,932 @@
+"""The whole life of a rollout, over fakes and a clock that moves by itself."""
+
+import asyncio
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from splitter.contracts import Severity
+from splitter.errors import RefusedError, StateError, TemplateError
+from splitter.judge.config import JudgeConfig
+from splitter.judge.judge import Judge
+from splitter.judge.verdict import Action
+from splitter.rollout.options import OnUndecided
+from tests.rollout.stage import LIVE, OVERRIDE, QUICK, SHADOW, opened, staged
+
+
+class TestFirstStart:
+    async def test_makes_the_live_stack(self) -> None:
+        """
+        Without a journal the app's own template becomes the first live stack, and gets all requests.
+        """
+        async with staged() as stage:
+            assert stage.serves == {LIVE: 100}
+            assert await stage.kinds() == ["live_ordered", "live_up"]
+            assert stage.state == ""
+
+    async def test_tries_again_with_longer_pauses(self) -> None:
+        """
+        A live stack that cannot be made is tried again; each failure is an event and an alert, and nobody is served.
+        """
+        async with opened() as stage:
+            stage.engine.failures[LIVE].extend(["image not found", "port taken"])
+            await stage.start()
+            await stage.clock.pass_(6)
+            assert stage.split is None
+
+            await stage.until_ready()
+
+            assert await stage.kinds() == ["live_ordered", "live_failed", "live_failed", "live_up"]
+            assert stage.alerts.kinds() == ["live_failed", "live_failed"]
+            assert "image not found; the next attempt is in 1 s" in stage.alerts.sent[0].sentence
+            assert "port taken; the next attempt is in 2 s" in stage.alerts.sent[1].sentence
+
+    async def test_waits_for_a_template_that_can_be_read(self) -> None:
+        """
+        A template that is wrong is no reason to end: it is read again until it is right.
+        """
+        async with opened(template_file="/srv/shop/missing.yaml") as stage:
+            await stage.start()
+
+            await stage.clock.pass_(10)
+
+            assert set(await stage.kinds()) == {"live_failed"}
+            assert "no such file" in stage.controller.status().last_event
+
+    async def test_waits_for_the_engine(self) -> None:
+        """
+        An engine that does not answer at the start is asked until it does.
+        """
+        async with opened() as stage:
+            stage.engine.is_gone = True
+            await stage.start()
+            await stage.clock.pass_(20)
+            assert await stage.kinds() == ["engine_gone"]
+            assert stage.alerts.kinds() == ["engine_gone"]
+            with pytest.raises(RefusedError, match="still starting"):
+                await stage.deploy()
+            with pytest.raises(RefusedError, match="still starting"):
+                await stage.command("rollback")
+
+            stage.engine.is_gone = False
+
+            await stage.until_ready()
+            assert stage.serves == {LIVE: 100}
+
+
+class TestGoodShadow:
+    async def test_is_promoted(self) -> None:
+        """
+        A shadow that is proven goes through all steps, gets all traffic, and becomes live after the standby time.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            assert await stage.deploy() == "shop-2"
+
+            await stage.reach("PROMOTED")
+            await stage.clock.pass_(10)
+
+            shares = [split.shadow_bp for split in stage.switch.shifts]
+            assert shares == [0, 500, 5_000, 10_000, 0]
+            assert stage.serves == {SHADOW: 100}
+            assert set(stage.engine.stacks) == {SHADOW}
+            assert stage.forgotten == [LIVE]
+            assert stage.switch.drains == [LIVE, LIVE]
+
+    async def test_gets_no_traffic_while_it_warms_up(self) -> None:
+        """
+        A shadow that warms up has no share, and is not judged.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("WARMING")
+
+            await stage.clock.pass_(9)
+
+            assert stage.state == "WARMING"
+            assert stage.serves == {LIVE: 100}
+            assert stage.judges.made == []
+
+    async def test_waits_for_a_baseline_within_bounds(self) -> None:
+        """
+        With few requests of live the warm-up is longer, but not for ever.
+        """
+        async with staged() as stage:
+            stage.kpis.rps = 1
+            await stage.clock.pass_(3_000)
+            await stage.deploy()
+            await stage.reach("WARMING")
+            began_s = stage.clock.monotonic()
+
+            await stage.reach("SPLITTING")
+
+            assert stage.clock.monotonic() - began_s == QUICK.warm_up_s + QUICK.baseline_wait_s
+
+    async def test_is_compared_by_the_edges_of_its_judge(self) -> None:
+        """
+        The judge is calibrated with live's windows, and both recorders count into its bins.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            assert stage.judges.made[0].baseline.n >= 1_000
+            assert stage.kpis.edges == {LIVE: (10_000, 20_000), SHADOW: (11_000, 22_000)}
+
+    async def test_is_not_promoted_before_the_last_step_is_held(self) -> None:
+        """
+        Proof on an early step raises the share like silence does; promotion waits for the last step and its hold.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            await stage.clock.pass_(QUICK.hold_s * 2 - 1)
+
+            assert stage.state == "SPLITTING"
+            assert stage.serves == {LIVE: 50, SHADOW: 50}
+
+    async def test_stays_on_its_step_while_something_speaks_against_it(self) -> None:
+        """
+        The share is raised only when the judge lets it.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.CONTINUE, may_increase_share=False)
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            await stage.clock.pass_(60)
+
+            assert stage.serves == {LIVE: 95, SHADOW: 5}
+
+    async def test_can_be_deployed_upon(self) -> None:
+        """
+        After a promotion the next rollout is compared with the new live stack, under the next revision.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("PROMOTED")
+            await stage.clock.pass_(10)
+
+            assert await stage.deploy(3) == "shop-3"
+            await stage.reach("PROMOTED")
+            await stage.clock.pass_(10)
+
+            assert stage.serves == {"shop-r3": 100}
+            assert set(stage.engine.stacks) == {"shop-r3"}
+
+
+class TestBadShadow:
+    async def test_is_rolled_back_with_reasons(self) -> None:
+        """
+        A worse shadow loses its traffic, is drained and removed; event and alert say why, with figures.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.judges.say(Action.ROLLBACK)
+
+            await stage.reach("ROLLED_BACK")
+
+            assert stage.serves == {LIVE: 100}
+            assert set(stage.engine.stacks) == {LIVE}
+            assert stage.forgotten == [SHADOW]
+            assert stage.switch.drains == [SHADOW]
+            figures = "errors 4.8 % against 0.3 % of live, 297 : 1, needed 125 : 1"
+            expected = f"shop-r2 is worse: {figures}; shop-r1 is given all traffic"
+            assert await stage.said("worse") == expected
+            alert = next(alert for alert in stage.alerts.sent if alert.kind == "worse")
+            assert (alert.severity, alert.sentence, alert.rollout) == (Severity.WARNING, expected, "shop-2")
+
+    async def test_loses_its_traffic_before_it_is_removed(self) -> None:
+        """
+        The table is published, then the shadow is drained, then it is removed.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.judges.say(Action.ROLLBACK)
+            await stage.reach("ROLLING_BACK")
+            assert stage.serves == {LIVE: 100}
+            assert SHADOW in stage.engine.whole
+
+            await stage.reach("ROLLED_BACK")
+
+            assert SHADOW not in stage.engine.stacks
+
+    async def test_that_cannot_be_made_is_rolled_back(self) -> None:
+        """
+        A shadow that does not come up never gets a request, and leaves nothing.
+        """
+        async with staged() as stage:
+            stage.engine.failures[SHADOW].append("web: image not found")
+            await stage.deploy()
+
+            await stage.reach("ROLLED_BACK")
+
+            assert "web: image not found" in await stage.said("provision_failed")
+            assert set(stage.engine.stacks) == {LIVE}
+
+    async def test_that_takes_too_long_is_rolled_back(self) -> None:
+        """
+        Making a shadow has a time limit; what was made of it is removed.
+        """
+        async with staged() as stage:
+            stage.engine.create_s = 3_600.0
+            await stage.deploy()
+
+            await stage.reach("ROLLED_BACK")
+
+            assert await stage.said("deadline") == (
+                "PROVISIONING took 1 m, its limit is 1 m; shop-r1 is given all traffic"
+            )
+            assert set(stage.engine.stacks) == {LIVE}
+
+    @pytest.mark.parametrize("state", ["WARMING", "SPLITTING", "STANDBY"])
+    async def test_that_dies_is_rolled_back(self, state: str) -> None:
+        """
+        A shadow that dies, wherever the rollout is, gives everything back to live.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach(state)
+
+            stage.provisioner.kill(SHADOW, "web exited with code 3")
+
+            await stage.reach("ROLLED_BACK")
+            assert stage.serves == {LIVE: 100}
+            assert set(stage.engine.stacks) == {LIVE}
+            assert "shop-r2 died: web exited with code 3" in await stage.said("shadow_died")
+
+    async def test_that_is_worse_after_its_promotion_is_rolled_back(self) -> None:
+        """
+        The judge goes on through the standby time.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+
+            stage.judges.say(Action.ROLLBACK)
+
+            await stage.reach("ROLLED_BACK")
+            assert stage.serves == {LIVE: 100}
+
+
+class TestUndecided:
+    async def test_is_rolled_back_by_default(self) -> None:
+        """
+        At the deadline over all steps, nothing proven means back to live.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            began_s = stage.clock.monotonic()
+
+            await stage.reach("ROLLING_BACK")
+
+            assert stage.clock.monotonic() - began_s == QUICK.deadline_s
+            assert "the time for all steps is over" in await stage.said("undecided")
+
+    async def test_is_held_where_that_is_wanted(self) -> None:
+        """
+        With `on_undecided: hold` the share stays until a person says more; a resume gives the judge the time again.
+        """
+        async with staged(options=replace(QUICK, on_undecided=OnUndecided.HOLD)) as stage:
+            await stage.deploy()
+            await stage.reach("HELD")
+            assert stage.controller.status().held_for == "undecided"
+            assert stage.serves == {LIVE: 50, SHADOW: 50}
+
+            await stage.command("resume")
+            await stage.clock.pass_(QUICK.deadline_s - 2)
+            assert stage.state == "SPLITTING"
+            assert stage.judges.made[0].extended_s == QUICK.deadline_s
+
+            await stage.reach("HELD")
+
+    async def test_is_rolled_back_when_nobody_comes(self) -> None:
+        """
+        A rollout is not held for ever.
+        """
+        async with staged(options=replace(QUICK, on_undecided=OnUndecided.HOLD)) as stage:
+            await stage.deploy()
+            await stage.reach("HELD")
+
+            await stage.reach("ROLLED_BACK", within_s=QUICK.held_deadline_s + 60)
+
+    async def test_of_the_judge_ends_like_the_deadline(self) -> None:
+        """
+        The judge may be undecided for good before the rollout's own deadline.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            stage.judges.say(Action.UNDECIDED)
+
+            await stage.reach("ROLLED_BACK", within_s=30)
+
+
+class TestPause:
+    async def test_keeps_the_share(self) -> None:
+        """
+        A paused rollout stays on its step, past hold and deadline.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.command("pause", "lunch")
+
+            await stage.clock.pass_(300)
+
+            assert stage.state == "HELD"
+            assert stage.controller.status().held_for == "paused"
+            assert stage.serves == {LIVE: 95, SHADOW: 5}
+            assert await stage.said("paused") == (
+                "bob paused the rollout: lunch; shop-r2 keeps 5 % until somebody resumes, promotes or rolls back, "
+                "for at most 10 m"
+            )
+
+    async def test_still_protects_users(self) -> None:
+        """
+        A worse shadow is rolled back during a pause too.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.command("pause")
+
+            stage.judges.say(Action.ROLLBACK)
+
+            await stage.reach("ROLLED_BACK", within_s=10)
+
+    async def test_ends_with_a_resume(self) -> None:
+        """
+        A resumed rollout goes on from its step with a new clock.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.command("pause")
+            await stage.clock.pass_(300)
+
+            await stage.command("resume")
+            await stage.clock.pass_(QUICK.hold_s + 1)
+
+            assert stage.state == "SPLITTING"
+            assert stage.serves == {LIVE: 50, SHADOW: 50}
+
+
+class TestCommands:
+    @pytest.mark.parametrize("state", ["SPLITTING", "HELD"])
+    async def test_promote_takes_a_persons_word(self, state: str) -> None:
+        """
+        `promote` gives the shadow all traffic at once; the journal says who and why.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            if state == "HELD":
+                await stage.command("pause")
+
+            await stage.command("promote", "the sale begins")
+
+            await stage.reach("STANDBY")
+            assert stage.serves == {SHADOW: 100}
+            assert "bob ordered the promotion of shop-r2: the sale begins" in await stage.said("promote_ordered")
+
+    @pytest.mark.parametrize("state", ["PROVISIONING", "WARMING", "SPLITTING", "STANDBY"])
+    async def test_rollback_is_taken_anywhere(self, state: str) -> None:
+        """
+        `rollback` ends a rollout in every state, also while the shadow is being made.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach(state)
+
+            await stage.command("rollback")
+
+            await stage.reach("ROLLED_BACK", within_s=30)
+            assert stage.serves == {LIVE: 100}
+            assert set(stage.engine.stacks) == {LIVE}
+
+    async def test_undo_gives_traffic_back_to_the_standby(self) -> None:
+        """
+        After a promotion the standby takes over at once.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+
+            await stage.command("undo")
+            await stage.clock.rest()
+
+            assert stage.serves == {LIVE: 100}
+            await stage.reach("ROLLED_BACK")
+
+    async def test_promote_ends_the_standby_early(self) -> None:
+        """
+        A person may let go of the way back before its time.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+
+            await stage.command("promote")
+
+            assert stage.state == "PROMOTED"
+
+    async def test_is_refused_with_what_is_legal(self) -> None:
+        """
+        A command that the state does not take names both, and what may be said instead.
+        """
+        async with staged() as stage:
+            with pytest.raises(RefusedError, match="no rollout of shop runs"):
+                await stage.command("pause")
+            await stage.deploy()
+
+            with pytest.raises(
+                RefusedError, match="undo is not legal in state PROVISIONING; legal commands here: rollback"
+            ):
+                await stage.command("undo")
+
+    async def test_may_come_twice(self) -> None:
+        """
+        A second rollback finds the first under way.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.command("rollback")
+
+            await stage.command("rollback")
+
+            await stage.reach("ROLLED_BACK")
+            assert stage.engine.calls.count(f"retire {SHADOW}") == 1
+
+
+class TestDeploy:
+    async def test_is_refused_while_another_rollout_runs(self) -> None:
+        """
+        One rollout at a time, and the refusal names the one that runs.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+
+            with pytest.raises(RefusedError, match="rollout shop-2 is in state PROVISIONING"):
+                await stage.deploy(3)
+
+    async def test_at_the_same_time_begins_one(self) -> None:
+        """
+        Of two deploys that were planned side by side the second is refused.
+        """
+        async with staged() as stage:
+            results = await asyncio.gather(stage.deploy(2), stage.deploy(3), return_exceptions=True)
+
+            assert sorted(type(result).__name__ for result in results) == ["RefusedError", "str"]
+
+    async def test_is_refused_before_there_is_a_live_stack(self) -> None:
+        """
+        Without live there is nothing to compare with.
+        """
+        async with opened() as stage:
+            await stage.start()
+            await stage.clock.rest()
+
+            with pytest.raises(RefusedError, match="live stack"):
+                await stage.deploy()
+
+    async def test_that_changes_nothing_needs_force(self) -> None:
+        """
+        The same template again is refused, and taken with `force`.
+        """
+        async with staged() as stage:
+            with pytest.raises(RefusedError, match=r"change nothing against shop-r1; --force"):
+                await stage.deploy(1)
+
+            assert await stage.deploy(1, force=True) == "shop-2"
+
+    async def test_of_a_wrong_template_changes_nothing(self) -> None:
+        """
+        Mistakes in the files go back to who asked; nothing is journaled.
+        """
+        async with staged() as stage:
+            with pytest.raises(TemplateError, match="no such file"):
+                await stage.controller.deploy(["/srv/other.yaml"], "ann", {})
+
+            assert "requested" not in await stage.kinds()
+
+    async def test_that_cannot_be_made_here_is_refused(self) -> None:
+        """
+        Every finding of the pre-flight is named before anything is made.
+        """
+        async with staged() as stage:
+            stage.engine.refusals = ["image shop-web:2 is not here", "2 GB are missing"]
+
+            with pytest.raises(RefusedError, match="image shop-web:2 is not here; 2 GB are missing"):
+                await stage.deploy()
+
+    async def test_plans_without_changing_anything(self) -> None:
+        """
+        A plan is the change set and the cost, and no event.
+        """
+        async with staged() as stage:
+            plan = await stage.controller.plan(["/srv/shop/v2.yaml"], {})
+
+            assert [change.resource for change in plan.change_set.changes] == ["service:web"]
+            assert await stage.kinds() == ["live_ordered", "live_up"]
+
+
+class TestOverride:
+    async def test_is_awaited_where_going_back_is_costly(self) -> None:
+        """
+        Nothing is made until an administrator consents; the consent is bound to the change set and recorded.
+        """
+        async with staged(cost=OVERRIDE) as stage:
+            await stage.deploy()
+            assert stage.state == "AWAITING_OVERRIDE"
+            assert set(stage.engine.stacks) == {LIVE}
+            assert "postgres 15 becomes 16 on shared data" in await stage.said("too_costly")
+            with pytest.raises(RefusedError, match="say why"):
+                await stage.command("override", " ")
+            with pytest.raises(RefusedError, match="is of change set"):
+                await stage.command("override", "backed up", change_set="0123")
+
+            await stage.command("override", "backed up")
+
+            event = next(event for event in await stage.events() if event.kind == "overridden")
+            assert event.by == "bob"
+            assert event.data["why"] == "backed up"
+            assert event.data["reasons"] == ["ST2"]
+            assert event.data["change_set"] == (await stage.history()).rollout.change_set  # type: ignore[union-attr]
+            await stage.reach("SPLITTING")
+
+    async def test_that_nobody_gives_ends_the_rollout(self) -> None:
+        """
+        Waiting for an override has a time limit.
+        """
+        async with staged(cost=OVERRIDE) as stage:
+            await stage.deploy()
+
+            await stage.reach("ROLLED_BACK", within_s=QUICK.override_deadline_s + 5)
+
+            assert f"create {SHADOW}" not in stage.engine.calls
+
+
+class TestDeadLive:
+    async def test_is_made_again(self) -> None:
+        """
+        Without a rollout a live stack that died is made again under its own id, with an alert.
+        """
+        async with staged() as stage:
+            stage.provisioner.kill(LIVE)
+            await stage.clock.rest()
+            assert not stage.controller.is_ready
+
+            await stage.until_ready()
+
+            assert stage.serves == {LIVE: 100}
+            assert stage.split is not None
+            assert stage.split.live == stage.engine.stacks[LIVE]
+            assert stage.alerts.kinds() == ["live_died"]
+
+    async def test_ends_a_split(self) -> None:
+        """
+        Live dies during a split: the shadow is removed, live is made again, and serves.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.engine.create_s = 30.0
+
+            stage.provisioner.kill(LIVE)
+
+            await stage.reach("ROLLED_BACK")
+            assert set(stage.engine.stacks) == stage.engine.whole == {LIVE}
+            assert stage.split is not None
+            assert stage.split.live == stage.engine.stacks[LIVE]
+
+    async def test_that_cannot_be_made_again_halts(self) -> None:
+        """
+        Where live does not come back in time, a person is called; and when it does, the rollback goes on by itself.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.engine.failures[LIVE].extend(["no space"] * 8)
+
+            stage.provisioner.kill(LIVE)
+
+            await stage.reach("HALTED")
+            assert stage.alerts.sent[-1].severity is Severity.CRITICAL
+            await stage.reach("ROLLED_BACK")
+            assert stage.serves == {LIVE: 100}
+
+    async def test_in_standby_leaves_the_shadow_promoted(self) -> None:
+        """
+        When the standby dies there is nothing to go back to: the shadow is live, and an alert says so.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+
+            stage.provisioner.kill(LIVE)
+
+            await stage.reach("PROMOTED", within_s=1)
+            await stage.clock.pass_(10)
+            assert stage.serves == {SHADOW: 100}
+            assert set(stage.engine.stacks) == {SHADOW}
+            assert "live_died" in stage.alerts.kinds()
+
+
+class TestEngine:
+    async def test_that_is_gone_stops_progress_and_nothing_else(self) -> None:
+        """
+        While the engine is away the share stays; the judge still rolls back.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.provisioner.lose_engine()
+            await stage.clock.pass_(60)
+            assert stage.serves == {LIVE: 95, SHADOW: 5}
+            assert (await stage.kinds()).count("engine_gone") == 1
+
+            stage.judges.say(Action.ROLLBACK)
+
+            await stage.reach("ROLLED_BACK", within_s=30)
+            assert stage.serves == {LIVE: 100}
+
+    async def test_that_is_back_lets_the_rollout_go_on(self) -> None:
+        """
+        When the engine answers again the next step is taken.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.provisioner.lose_engine()
+            await stage.clock.pass_(30)
+
+            stage.provisioner.find_engine()
+            await stage.clock.pass_(40)
+
+            assert stage.serves == {LIVE: 50, SHADOW: 50}
+            assert (await stage.kinds()).count("engine_back") == 1
+
+    async def test_that_was_away_at_a_start_is_asked_about_the_stacks(self) -> None:
+        """
+        A watch that cannot begin begins later; a stack that is no longer whole then has died meanwhile.
+        """
+        async with staged() as stage:
+            stage.engine.is_gone = True
+            stage.controller._stacks.adopt(stage.engine.stacks[LIVE], is_live=True)
+            await stage.clock.pass_(5)
+            stage.engine.whole.discard(LIVE)
+
+            stage.engine.is_gone = False
+            await stage.clock.pass_(10)
+
+            kinds = await stage.kinds()
+            assert kinds[2:] == ["engine_gone", "live_died", "live_ordered", "live_up"]
+            assert "was not whole when the engine came back" in await stage.said("live_died")
+
+    async def test_that_is_back_gets_what_was_to_be_removed(self) -> None:
+        """
+        A shadow that could not be removed is removed when the engine is back; clients are on live meanwhile.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.provisioner.lose_engine()
+            await stage.command("rollback")
+            await stage.reach("ROLLED_BACK")
+            assert SHADOW in stage.engine.stacks
+            assert "retire_failed" in await stage.kinds()
+
+            stage.provisioner.find_engine()
+            await stage.clock.pass_(70)
+
+            assert set(stage.engine.stacks) == {LIVE}
+            assert (await stage.history()).condemned == frozenset()
+
+    async def test_moves_a_stack(self) -> None:
+        """
+        New endpoints are published at once, with the same share.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            moved = stage.provisioner.move(SHADOW)
+            await stage.clock.rest()
+
+            assert stage.split is not None
+            assert stage.split.shadow == moved
+            assert stage.serves == {LIVE: 95, SHADOW: 5}
+
+
+class TestSwitch:
+    async def test_that_refuses_a_share_ends_the_split(self) -> None:
+        """
+        A share that cannot be published rolls back.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("WARMING")
+            stage.switch.refusals.append("the table cannot be built")
+
+            await stage.reach("ROLLED_BACK")
+
+            assert "the table cannot be built" in await stage.said("shift_failed")
+
+    async def test_that_refuses_the_way_back_halts(self) -> None:
+        """
+        Where traffic cannot be given back the shadow is not touched, and a person is called; `rollback` tries again.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.switch.refuses_always = "the switch is broken"
+            stage.judges.say(Action.ROLLBACK)
+
+            await stage.reach("HALTED")
+            assert stage.serves == {LIVE: 95, SHADOW: 5}
+            assert SHADOW in stage.engine.whole
+
+            stage.switch.refuses_always = ""
+            await stage.command("rollback")
+            await stage.reach("ROLLED_BACK")
+            assert stage.serves == {LIVE: 100}
+
+
+class TestJudge:
+    async def test_that_breaks_ends_the_split(self) -> None:
+        """
+        A judge that fails cannot protect anybody: back to live.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            stage.judges.is_broken = True
+
+            await stage.reach("ROLLED_BACK")
+            assert "ZeroDivisionError" in await stage.said("fault")
+
+    async def test_of_the_house_promotes_an_equal_shadow(self) -> None:
+        """
+        With the real judge, a shadow that is as live is promoted on proof.
+        """
+        config = JudgeConfig(warmup_s=5, dwell_s=10, min_duration_s=30, max_duration_s=600)
+        options = replace(QUICK, deadline_s=500.0)
+        async with staged(judges=Judge, judge=config, options=options) as stage:
+            stage.kpis.rps = 400
+            await stage.clock.pass_(30)
+            await stage.deploy()
+
+            await stage.reach("STANDBY")
+
+            assert "proven" in await stage.kinds()
+
+    async def test_of_the_house_rolls_an_erring_shadow_back(self) -> None:
+        """
+        With the real judge, a shadow that fails a tenth of its requests is rolled back within seconds.
+        """
+        async with staged(judges=Judge) as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            began_s = stage.clock.monotonic()
+            stage.kpis.errors[SHADOW] = 10
+
+            await stage.reach("ROLLED_BACK")
+
+            assert stage.clock.monotonic() - began_s < 15
+            assert stage.serves == {LIVE: 100}
+
+    async def test_was_fed_what_the_journal_keeps(self) -> None:
+        """
+        Every tick that the judge saw is in the journal, as it saw it.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(5)
+
+            kept = [json.loads(text) for text in await stage.journal.figures("shop", "shop-2")]
+
+            fed = [json.loads(json.dumps(asdict(tick))) for tick in stage.judges.made[0].ticks]
+            assert kept == fed
+
+
+class TestStatus:
+    async def test_tells_everything_about_a_split(self) -> None:
+        """
+        The status names step, share, figures of both stacks, evidence and what is legal; it is JSON as it is.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(5)
+
+            status = stage.controller.status()
+
+            assert (status.step, status.steps, status.share_bp) == (1, 2, 500)
+            assert status.live is not None
+            assert status.shadow is not None
+            assert (status.live.id, status.live.services, status.live.requests) == (LIVE, 1, 500)
+            assert (status.shadow.p99_us, status.shadow.rps, status.shadow.error_rate) == (10_000, 100.0, 0.0)
+            assert status.evidence[0].kpi == "error_rate"
+            assert status.verdict_in_s == 6.0
+            assert status.commands == ("pause", "promote", "rollback")
+            assert status.deadline == "2026-01-01T00:02:35+00:00"
+            assert json.loads(json.dumps(asdict(status)))["rollback_cost"]["level"] == "none"
+
+    async def test_names_the_end_of_the_standby(self) -> None:
+        """
+        In standby the way back has a date.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+
+            status = stage.controller.status()
+
+            assert status.standby_until == status.deadline
+            assert status.share_bp == 10_000
+
+
+class TestEvents:
+    async def test_are_sent_to_those_who_follow(self) -> None:
+        """
+        A subscription gets each event once, as it is in the journal.
+        """
+        async with staged() as stage, stage.controller.subscribe() as subscription:
+            await stage.deploy()
+
+            first, second = await subscription.next(), await subscription.next()
+
+            assert [first, second] == (await stage.controller.events(2))[:2]
+
+    async def test_can_be_asked_for_from_a_number_on(self) -> None:
+        """
+        Events after a number are those with higher ones.
+        """
+        async with staged() as stage:
+            assert [event.seq for event in await stage.controller.events(1)] == [2]
+
+
+class TestUnwritableJournal:
+    async def test_sends_everybody_to_live(self) -> None:
+        """
+        When decisions cannot be journaled, the split ends at once, deploys and commands are refused; when they can be
+        again, the rollback is recorded and goes on.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            connection = stage.journal._connection
+            connection.execute("PRAGMA query_only = ON")
+            await stage.clock.pass_(QUICK.hold_s + 1)
+            assert stage.serves == {LIVE: 100}
+            assert stage.controller.status().trouble
+            assert stage.alerts.kinds()[-1] == "unrecorded"
+            with pytest.raises(StateError, match="cannot write to"):
+                await stage.command("promote")
+            with pytest.raises(StateError, match="cannot write to"):
+                await stage.deploy()
+
+            connection.execute("PRAGMA query_only = OFF")
+            await stage.reach("ROLLED_BACK")
+
+            assert stage.controller.status().trouble == ""
+            assert set(stage.engine.stacks) == {LIVE}
+            assert "unrecorded" in await stage.kinds()
+
+    async def test_leaves_a_promoted_shadow_where_it_is(self) -> None:
+        """
+        What the journal says already stays: in standby the shadow goes on serving, and its end is journaled later.
+        """
+        async with staged() as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+            connection = stage.journal._connection
+            connection.execute("PRAGMA query_only = ON")
+            await stage.clock.pass_(QUICK.standby_s + 5)
+            assert stage.state == "STANDBY"
+            assert stage.alerts.kinds().count("unrecorded") == 1
+            assert stage.serves == {SHADOW: 100}
+
+            connection.execute("PRAGMA query_only = OFF")
+
+            await stage.reach("PROMOTED")

@@ -1,0 +1,125 @@
+"""What is due, by time and evidence."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from splitter.judge.verdict import Action
+from splitter.model import StackId
+from splitter.rollout.events import Kind
+from splitter.rollout.history import Rollout, StackRecord
+from splitter.rollout.machine import State
+from splitter.rollout.options import OnUndecided
+from splitter.rollout.pacing import Moment, due
+from tests.fakes import START
+from tests.rollout.stage import QUICK
+
+
+def rollout(state: State, **changes: Any) -> Rollout:
+    live = StackRecord(StackId("shop-r1"), 1, "a")
+    shadow = StackRecord(StackId("shop-r2"), 2, "b")
+    bare = Rollout(
+        id="shop-2", live=live, shadow=shadow, options=QUICK, by="ann", requested_at=START, since=START, state=state
+    )
+    return replace(bare, **changes)
+
+
+class TestSplitting:
+    @pytest.mark.parametrize(
+        ("changes", "moment", "expected"),
+        [
+            ({}, Moment(9.9, 9.9, action=Action.CONTINUE, may_increase_share=True), None),
+            ({}, Moment(10.0, 10.0, action=Action.CONTINUE, may_increase_share=True), Kind.ADVANCED),
+            ({}, Moment(10.0, 10.0, action=Action.CONTINUE, may_increase_share=False), None),
+            ({}, Moment(10.0, 10.0, action=Action.PROMOTE, may_increase_share=True), Kind.ADVANCED),
+            ({"step": 1}, Moment(9.0, 19.0, action=Action.PROMOTE, may_increase_share=True), None),
+            ({"step": 1}, Moment(10.0, 20.0, action=Action.PROMOTE, may_increase_share=True), Kind.PROVEN),
+            ({"step": 1}, Moment(10.0, 20.0, action=Action.CONTINUE, may_increase_share=True), None),
+            ({"step": 1}, Moment(10.0, 120.0, action=Action.CONTINUE), Kind.UNDECIDED),
+            ({"step": 1}, Moment(10.0, 120.0, action=Action.PROMOTE), Kind.PROVEN),
+            ({}, Moment(1.0, 1.0, action=Action.UNDECIDED), Kind.UNDECIDED),
+            ({}, Moment(1.0, 1.0, action=Action.ROLLBACK), Kind.WORSE),
+            ({"step": 1}, Moment(10.0, 120.0, action=Action.ROLLBACK), Kind.WORSE),
+            ({}, Moment(60.0, 60.0), None),
+        ],
+    )
+    def test_follows_the_evidence(self, changes: dict[str, Any], moment: Moment, expected: Kind | None) -> None:
+        """
+        Worse comes first, then proof on the last step that was held, then the deadline, then the next step.
+        """
+        assert due(rollout(State.SPLITTING, **changes), moment) is expected
+
+    def test_is_held_where_that_is_wanted(self) -> None:
+        """
+        `on_undecided: hold` holds at the deadline.
+        """
+        held = rollout(State.SPLITTING, options=replace(QUICK, on_undecided=OnUndecided.HOLD))
+
+        assert due(held, Moment(10.0, 120.0)) is Kind.HOLD_UNDECIDED
+
+    def test_stands_still_while_the_engine_is_gone(self) -> None:
+        """
+        Without the engine nothing is advanced or promoted; a worse shadow is still rolled back.
+        """
+        blind = rollout(State.SPLITTING, is_engine_gone=True)
+        last = replace(blind, step=1)
+
+        assert due(blind, Moment(60.0, 60.0, action=Action.CONTINUE, may_increase_share=True)) is None
+        assert due(last, Moment(60.0, 60.0, action=Action.PROMOTE, may_increase_share=True)) is None
+        assert due(blind, Moment(60.0, 60.0, action=Action.ROLLBACK)) is Kind.WORSE
+
+
+class TestWarming:
+    @pytest.mark.parametrize(
+        ("moment", "expected"),
+        [
+            (Moment(9.9, has_baseline=True), None),
+            (Moment(10.0, has_baseline=True), Kind.WARM),
+            (Moment(29.0, has_baseline=False), None),
+            (Moment(30.0, has_baseline=False), Kind.WARM),
+        ],
+    )
+    def test_waits_for_time_and_a_baseline(self, moment: Moment, expected: Kind | None) -> None:
+        """
+        Warm is who had the time, with a baseline or a bounded wait for one.
+        """
+        assert due(rollout(State.WARMING), moment) is expected
+
+    def test_gives_up_where_the_engine_stays_away(self) -> None:
+        """
+        A shadow that cannot be looked at while it warms up gets no traffic, and at the limit is given up.
+        """
+        blind = rollout(State.WARMING, is_engine_gone=True)
+
+        assert due(blind, Moment(30.0)) is None
+        assert due(blind, Moment(60.0)) is Kind.DEADLINE
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("state", "limit_s", "expected"),
+        [
+            (State.REQUESTED, 300, Kind.DEADLINE),
+            (State.AWAITING_OVERRIDE, 300, Kind.DEADLINE),
+            (State.PROVISIONING, 60, Kind.DEADLINE),
+            (State.HELD, 600, Kind.DEADLINE),
+            (State.PROMOTING, 120, Kind.DEADLINE),
+            (State.DRAINING, 15, Kind.DEADLINE),
+            (State.STANDBY, 60, Kind.STANDBY_OVER),
+            (State.ROLLING_BACK, 120, Kind.DEADLINE),
+        ],
+    )
+    def test_end_every_state(self, state: State, limit_s: float, expected: Kind) -> None:
+        """
+        Nothing before the limit, the state's end at it.
+        """
+        assert due(rollout(state), Moment(limit_s - 0.1)) is None
+        assert due(rollout(state), Moment(limit_s)) is expected
+
+    @pytest.mark.parametrize("state", [State.PROMOTED, State.ROLLED_BACK, State.HALTED])
+    def test_do_not_exist_where_nothing_can_happen_by_itself(self, state: State) -> None:
+        """
+        Ends stay, and HALTED waits for a person.
+        """
+        assert due(rollout(state), Moment(1e9, 1e9, action=Action.ROLLBACK)) is None
