@@ -14,7 +14,7 @@ from typing import Any
 from provisioners.clock import WallClock
 from provisioners.files import write_json
 from provisioners.tcp import accepts
-from splitter.contracts import Clock, FoundStack, StackDied, StackMoved, StackOrder
+from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.model import Endpoint, ServicePort, Stack, StackId
 from splitter.template import Template
@@ -81,7 +81,7 @@ class StaticProvisioner:
         if retired is not None:
             retired.set()
 
-    async def watch(self, stack: StackId) -> AsyncIterator[StackDied | StackMoved]:
+    async def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         """Yield StackDied when an endpoint has refused several connections in a row; end when the stack is retired."""
         known = {found.id: found.stack for found in await self.find()}
         found = known.get(stack)

@@ -107,6 +107,11 @@ class News:
             subscription.reconnects += again
             subscription.ring()
 
+    def _broke(self) -> None:
+        """Let everybody look for themselves: the engine may be gone."""
+        for subscription in self._subscriptions:
+            subscription.ring()
+
     # --- On the thread -------------------------------------------------------------------------------------------
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -124,6 +129,8 @@ class News:
             except EngineError as error:
                 if failures == 0 and not self._closing.is_set():
                     log.warning("events of the engine cannot be read, trying again: %s", error)
+            if connected and failures == 0:
+                self._tell(loop, self._broke)
             self._closing.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
             failures += 1
 

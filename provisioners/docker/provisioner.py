@@ -19,7 +19,7 @@ from provisioners.docker.parts import Parts
 from provisioners.docker.removal import Removal
 from provisioners.docker.watching import Watch, stack_of
 from provisioners.finish import finish
-from splitter.contracts import FoundStack, StackDied, StackMoved, StackOrder
+from splitter.contracts import FoundStack, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.model import Stack, StackId
 
@@ -79,7 +79,7 @@ class DockerProvisioner:
         await self._removal.retire(stack)
         self._told.pop(stack, None)
 
-    def watch(self, stack: StackId) -> AsyncIterator[StackDied | StackMoved]:
+    def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         return Watch(self._engine, self._parts, self._news, stack, self._told.get(stack)).changes()
 
     async def close(self) -> None:

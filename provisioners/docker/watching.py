@@ -1,12 +1,11 @@
 """One stack that is up, watched: what `contracts.Provisioner.watch` yields.
 
 Decided by `state.loss` from the stack as it is, whenever an event says "look again".  An engine that does not answer
-says nothing about its containers, so it is waited for; when it is back, containers that it stopped itself and will
-start again have `ENGINE_RESTART_GRACE_S` to return.
+says nothing about its containers, so that is told, and it is waited for; when it is back, containers that it stopped
+itself and will start again have `ENGINE_RESTART_GRACE_S` to return.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from provisioners.docker import endpoints, names
@@ -14,7 +13,7 @@ from provisioners.docker.engine import Engine, last_lines
 from provisioners.docker.news import News
 from provisioners.docker.parts import Parts
 from provisioners.docker.state import Container, is_moving, loss
-from splitter.contracts import StackDied, StackMoved
+from splitter.contracts import EngineBack, EngineGone, StackChange, StackDied, StackMoved
 from splitter.errors import EngineError
 from splitter.model import Stack, StackId
 
@@ -22,8 +21,6 @@ LOOK_S = 10.0  # events come first; this is for the one that was lost
 AWAY_LOOK_S = 1.0
 ENGINE_RESTART_GRACE_S = 20.0
 CRASH_WINDOW_S = 600.0
-
-log = logging.getLogger(__name__)
 
 
 class Watch:
@@ -42,11 +39,15 @@ class Watch:
         self._reconnects: int | None = None
         self._patient_until = 0.0
         self._is_away = False
+        self._why_away = ""
 
-    async def changes(self) -> AsyncIterator[StackDied | StackMoved]:
+    async def changes(self) -> AsyncIterator[StackChange]:
         with self._news.subscription(self._stack) as subscription:
             while not subscription.ended:
+                was_away = self._is_away
                 now = await self._look()
+                if self._is_away != was_away:
+                    yield EngineGone(self._why_away) if self._is_away else EngineBack()
                 if now is not None and not subscription.ended:
                     change = await self._compared(now, subscription.reconnects)
                     if change is not None:
@@ -84,9 +85,8 @@ class Watch:
         try:
             found = await self._parts.look(self._stack)
         except EngineError as error:
-            if not self._is_away:
-                log.warning("cannot look at stack %s, trying again: %s", self._stack, error)
             self._is_away = True
+            self._why_away = str(error)
             return None
         self._is_away = False
         return found

@@ -25,7 +25,7 @@ from provisioners.process.ports import free_ports
 from provisioners.process.processes import Children, Member
 from provisioners.process.records import Records, Run, StackRecord, missing
 from provisioners.process.supervision import Supervision, order_of
-from splitter.contracts import Clock, FoundStack, StackDied, StackMoved, StackOrder
+from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.model import Stack, StackId
 
@@ -94,7 +94,7 @@ class ProcessProvisioner:
         async with self._locked(stack):
             await self._end(stack)
 
-    async def watch(self, stack: StackId) -> AsyncIterator[StackDied | StackMoved]:
+    async def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         """Yield how the stack was lost; end without a word when it is retired.  Its ports never move."""
         async with self._locked(stack):
             gone = "" if stack in self._kept else await self._adopt(stack)

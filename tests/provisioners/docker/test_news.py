@@ -59,6 +59,7 @@ class TestSubscription:
             await live.news(LONG_S)
 
             dockerd.events.put(None)
+            await live.news(LONG_S)  # the break, so that everybody looks for themselves
             await live.news(LONG_S)
 
             assert (live.reconnects, dockerd.streams) == (1, 2)

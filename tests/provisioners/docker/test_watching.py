@@ -9,7 +9,7 @@ from provisioners.docker.news import News
 from provisioners.docker.parts import Parts
 from provisioners.docker.state import Container
 from provisioners.docker.watching import Watch, stack_of
-from splitter.contracts import StackDied, StackMoved
+from splitter.contracts import EngineBack, EngineGone, StackDied, StackMoved
 from splitter.model import Endpoint
 from tests.provisioners.docker.dockerd import Answer, Dockerd
 from tests.provisioners.docker.samples import STACK, container, exited, inspected
@@ -53,8 +53,12 @@ class TestWatch:
         dockerd.answers["GET /containers/json"].insert(0, AWAY)
         dockerd.answers["GET /containers/id-of-web/json"] = [(200, inspected(ports=bound(2)))]
 
-        moved = await anext(watch.changes())
+        changes = watch.changes()
+        gone, back, moved = [await anext(changes) for _ in range(3)]
 
+        assert isinstance(gone, EngineGone)
+        assert "engine is shutting down" in gone.reason
+        assert isinstance(back, EngineBack)
         assert isinstance(moved, StackMoved)
         assert endpoint(moved.stack) == Endpoint("127.0.0.1", 2)
 
