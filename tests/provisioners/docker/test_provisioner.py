@@ -515,6 +515,7 @@ class TestWatch:
             async for change in provisioner.watch(stack.id):
                 if isinstance(change, StackDied):
                     return change.reason
+                assert isinstance(change, StackMoved)
                 at = endpoint(change.stack)
                 crashes.append(asyncio.ensure_future(_crash(at)))
             return "retired"

@@ -11,7 +11,7 @@ import psutil
 from provisioners.clock import WallClock
 from provisioners.process.placement import INSTALLATION
 from provisioners.process.processes import environment_of, look
-from splitter.contracts import Provisioner, StackDied, StackMoved, StackOrder
+from splitter.contracts import Provisioner, StackChange, StackOrder
 from splitter.model import Endpoint, ServicePort, Stack, StackId
 from splitter.template import Condition, Dependency, Healthcheck, Service, Template
 
@@ -72,7 +72,7 @@ async def ask_environment(endpoint: Endpoint) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-async def collect(provisioner: Provisioner, stack: StackId = ID) -> list[StackDied | StackMoved]:
+async def collect(provisioner: Provisioner, stack: StackId = ID) -> list[StackChange]:
     """Return all that a watch tells until it ends."""
     return [each async for each in provisioner.watch(stack)]
 
