@@ -140,6 +140,30 @@ class TestKill:
         assert status["live"]["id"] == "shop-r1"
         assert load.failures == []
 
+    async def test_while_a_person_is_asked(self, world: World, tmp_path: Path) -> None:
+        """
+        Killed while it waits for an override, the daemon comes back waiting; nothing was made, and it can be refused.
+        """
+        job = world.service("job")
+        job["command"] = [*world.command, "--check"]
+        job["labels"] = {"splitter.migration": "contract", "splitter.job": "run"}
+        text = config(world, world.release(tmp_path, "one"))
+        async with Daemon(tmp_path / "d", text, program=MORTAL, environment={"KILL_AT": "too_costly"}) as daemon:
+            await daemon.ready()
+            two = world.template(tmp_path, "two", {"web": world.service("two"), "migrate": job})
+            with contextlib.suppress(aiohttp.ClientError, OSError):  # it may die before it can answer
+                await daemon.deploy(two)
+            await killed_at(daemon)
+            await daemon.start()
+            await daemon.ready()
+            await daemon.reaches("AWAITING_OVERRIDE")
+            assert running_stacks(world, daemon) == {"shop-r1"}
+            await daemon.command("rollback")
+            await daemon.reaches("ROLLED_BACK")
+            status = await agree(world, daemon)
+
+        assert status["live"]["id"] == "shop-r1"
+
     async def test_of_a_daemon_whose_stacks_died_with_it(self, world: World, tmp_path: Path) -> None:
         """
         After a power cut nothing runs: the live stack is made again, under its own name, from the journal.
