@@ -203,6 +203,8 @@ class Rig:
         self.gateway = Gateway(self.active, self.ledger, replace(ProxyOptions(), **options))  # type: ignore[arg-type]
         self.listener = Listener(ListenerOptions("127.0.0.1", 0), self.gateway)
         await self.listener.start()
+        assert self.gateway._timer is not None
+        self.gateway._timer.cancel()  # time is what `pass_time` says
 
     def publish(self, split: Split | None) -> None:
         """Make `split` the current one."""

@@ -92,7 +92,8 @@ class TestDrain:
         await rig.live(hangs)
         client = await rig.client()
         await client.send(POST)
-        await until(lambda: rig.gateway.in_flight(LIVE) == 1)
+        await until(lambda: bool(rig.origins[0].peers))
+        await settle()
 
         drained = await rig.gateway.drain(LIVE, 0)
 

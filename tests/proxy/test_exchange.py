@@ -1,6 +1,7 @@
 """Requests and responses through the data plane, on real sockets."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -585,6 +586,32 @@ class TestPool:
 
         assert (await client.message()).endswith(b"ok")
         assert len(origin.peers) == 2
+
+    async def test_bytes_that_nobody_has_read_yet_poison_nobody(self, rig: Rig) -> None:
+        """
+        A claim asks the kernel: what the event loop has not seen yet makes a connection unfit as well.
+        """
+        origin = await rig.live(serves())
+        await rig.get()
+        (pool,) = rig.gateway._traffic[LIVE].pools.values()
+        await until(lambda: pool.idle == 1)
+        os.write(origin.peers[0].writer.get_extra_info("socket").fileno(), OK)
+
+        assert pool.claim(may_fail=False) is None
+        assert pool.idle == 0
+
+    async def test_what_has_rested_is_asked_whatever_may_fail(self, rig: Rig) -> None:
+        """
+        Behind the tick of its last use a connection is looked at for every request.
+        """
+        origin = await rig.live(serves())
+        await rig.get()
+        (pool,) = rig.gateway._traffic[LIVE].pools.values()
+        await until(lambda: pool.idle == 1)
+        rig.pass_time(0)
+        os.write(origin.peers[0].writer.get_extra_info("socket").fileno(), OK)
+
+        assert pool.claim(may_fail=True) is None
 
     async def test_last_used_is_used_first(self, rig: Rig) -> None:
         """

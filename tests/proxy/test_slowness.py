@@ -148,7 +148,7 @@ class TestDeadlinesOfClients:
         await rig.live(hangs)
         client = await rig.client()
         await client.send(b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 9\r\n\r\n")
-        await until(lambda: rig.gateway.in_flight(LIVE) == 1)
+        await until(lambda: connections_are_up(rig))
 
         rig.pass_time(60)
 
@@ -162,7 +162,7 @@ class TestDeadlinesOfClients:
         await rig.live(hangs)
         client = await rig.client()
         await client.send(b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 9000\r\n\r\n")
-        await until(lambda: rig.gateway.in_flight(LIVE) == 1)
+        await until(lambda: connections_are_up(rig))
         for _ in range(4):
             await client.send(b"x")
             await settle(5)
