@@ -77,6 +77,8 @@ class Desk:
             raise RefusedError(
                 f"{self._app.name}: these files change nothing against {live.id}; --force deploys them anyway"
             )
+        if plan.obstacles:
+            raise RefusedError(f"{self._app.name}: these files cannot be deployed: " + "; ".join(plan.obstacles))
         order = self._stacks.ordered(
             next_record(self._app.name, self._history, template), "", self._app.rollout.provision_deadline_s, template
         )

@@ -103,8 +103,10 @@ class Play:
             for stack in stage.serves:
                 is_made_again = history.live is not None and stack == history.live.id and not stage.controller.is_ready
                 assert stack in stage.engine.stacks or is_made_again, f"{stack} has requests and does not exist"
-        if history.running is not None and stage.split is not None and stage.split.shadow_bp == WEIGHT_TOTAL:
-            assert history.running.state in SHADOW_SERVES | {"PROMOTING", "ROLLING_BACK", "HALTED"}
+        rollout, split = history.running, stage.split
+        if rollout is not None and split is not None and split.shadow_bp == WEIGHT_TOTAL:
+            is_promoted = split.shadow is not None and split.shadow.id == rollout.live.id  # by the rollout before
+            assert is_promoted or rollout.state in SHADOW_SERVES | {"PROMOTING", "ROLLING_BACK", "HALTED"}
 
     async def end(self) -> None:
         """Let everything be well again, and time pass."""

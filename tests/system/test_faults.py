@@ -73,6 +73,28 @@ class TestTemplate:
                 await daemon.deploy(two)
 
 
+class TestState:
+    async def test_that_both_stacks_would_have_to_share_is_refused(self, tmp_path: Path) -> None:
+        """
+        A database beside the shadow would begin empty, and a promotion would leave the data behind: said beforehand.
+        """
+
+        def template(name: str) -> Path:
+            database = {**PROCESS.service("db"), "image": "postgres:15", "volumes": ["pg:/var/lib/postgresql/data"]}
+            path = PROCESS.template(tmp_path, name, {"web": PROCESS.service(name), "db": database})
+            path.write_text(path.read_text() + "volumes: {pg: }\n")
+            return path
+
+        async with Daemon(tmp_path / "d", config(PROCESS, template("one"))) as daemon:
+            await daemon.ready()
+
+            with pytest.raises(RefusedCallError, match=r"db keeps state .* `splitter.scope: stack`") as refused:
+                await daemon.deploy(template("two"))
+
+            assert refused.value.status == 409
+            assert running_stacks(PROCESS, daemon) == {"shop-r1"}
+
+
 class TestShadow:
     """A shadow that cannot be made is removed, and the event says which service and why."""
 
