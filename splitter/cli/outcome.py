@@ -23,7 +23,13 @@ class Exit(IntEnum):
     UNREACHABLE = 4
 
 
-EXIT_OF_STATE = {"PROMOTED": Exit.OK, "ROLLED_BACK": Exit.ROLLED_BACK, "HELD": Exit.HELD, "HALTED": Exit.HELD}
+EXIT_OF_STATE = {
+    "STANDBY": Exit.OK,  # promoted and drained; what is kept of the former live is for `undo`
+    "PROMOTED": Exit.OK,
+    "ROLLED_BACK": Exit.ROLLED_BACK,
+    "HELD": Exit.HELD,
+    "HALTED": Exit.HELD,
+}
 """The states that `deploy --wait` stops waiting at, besides AWAITING_OVERRIDE, where a person is asked."""
 
 

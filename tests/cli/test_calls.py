@@ -89,12 +89,13 @@ class TestEnd:
     @pytest.mark.parametrize(
         ("state", "expected"),
         [
+            ("STANDBY", Exit.OK),
             ("PROMOTED", Exit.OK),
             ("ROLLED_BACK", Exit.ROLLED_BACK),
             ("HELD", Exit.HELD),
             ("AWAITING_OVERRIDE", Exit.HELD),
             ("HALTED", Exit.HELD),
-            ("STANDBY", None),
+            ("DRAINING", None),
             ("", None),
         ],
     )

@@ -33,7 +33,7 @@ class TestDeploy:
 
     @pytest.mark.parametrize(
         ("state", "code"),
-        [("PROMOTED", 0), ("ROLLED_BACK", 1), ("HELD", 3), ("AWAITING_OVERRIDE", 3), ("HALTED", 3)],
+        [("STANDBY", 0), ("PROMOTED", 0), ("ROLLED_BACK", 1), ("HELD", 3), ("AWAITING_OVERRIDE", 3), ("HALTED", 3)],
     )
     async def test_waits_for_the_end(self, tmp_path: Path, state: str, code: int) -> None:
         """

@@ -295,3 +295,76 @@ class TestEndpoints:
 
         assert (await rig.get()).startswith(b"HTTP/1.1 502 ")
         assert rig.outcomes() == {"connect": 1}
+
+
+FAILURE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nsick"
+
+
+class TestShadowAnswersWithAFailure:
+    @pytest.mark.parametrize("request_bytes", [GET, PUT])
+    async def test_live_answers_what_may_be_sent_again(self, rig: Rig, request_bytes: bytes) -> None:
+        """
+        A 5xx of the shadow to an idempotent request counts against the shadow, and the client gets live's answer.
+        """
+        await rig.both(serves(FROM_LIVE), serves(FAILURE))
+
+        answer = await rig.get(request_bytes)
+
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"from live")
+        assert rig.window(SHADOW).counts.e5 == 1
+        assert rig.outcomes(SHADOW) == {"5xx": 1}
+        assert rig.window(LIVE).counts.n == 0
+        assert rig.outcomes(LIVE) == {"replayed": 1}
+        assert rig.gateway.in_flight(SHADOW) == rig.gateway.in_flight(LIVE) == 0
+
+    async def test_a_whole_failure_keeps_the_connection(self, rig: Rig) -> None:
+        """
+        The exchange with the shadow was clean, so its connection serves the next request.
+        """
+        _, shadow = await rig.both(serves(FROM_LIVE), serves(FAILURE))
+
+        for _ in range(3):
+            assert (await rig.get(GET)).endswith(b"from live")
+
+        assert len(shadow.peers) == 1
+
+    async def test_an_unfinished_failure_is_not_waited_for(self, rig: Rig) -> None:
+        """
+        Live answers as soon as the failure's head is there; the connection with the rest of it is closed.
+        """
+        _, shadow = await rig.both(serves(FROM_LIVE), serves(FAILURE.replace(b"4", b"4000000")))
+
+        for _ in range(2):
+            assert (await rig.get(GET)).endswith(b"from live")
+
+        assert len(shadow.peers) == 2
+        assert rig.outcomes(SHADOW) == {"5xx": 2}
+
+    async def test_what_must_not_be_sent_twice_gets_it(self, rig: Rig) -> None:
+        """
+        The shadow has done what a POST asked for, or half of it: its answer is the client's.
+        """
+        live, _ = await rig.both(serves(FROM_LIVE), serves(FAILURE))
+
+        assert (await rig.get(POST)).endswith(b"sick")
+        assert live.peers == []
+        assert rig.outcomes(SHADOW) == {"5xx": 1}
+
+    async def test_a_client_error_is_an_answer(self, rig: Rig) -> None:
+        """
+        A 4xx is about the request, not about the stack.
+        """
+        live, _ = await rig.both(serves(FROM_LIVE), serves(FAILURE.replace(b"503", b"404")))
+
+        assert (await rig.get(GET)).startswith(b"HTTP/1.1 404 ")
+        assert live.peers == []
+
+    async def test_live_has_the_last_word(self, rig: Rig) -> None:
+        """
+        Where live fails as well, its failure is the answer, and nobody asks a third time.
+        """
+        live, shadow = await rig.both(serves(FAILURE.replace(b"sick", b"live")), serves(FAILURE))
+
+        assert (await rig.get(GET)).endswith(b"live")
+        assert (len(live.peers), len(shadow.peers)) == (1, 1)

@@ -45,18 +45,19 @@ async def splitter(daemon: Daemon, *words: str) -> Ended:
 class TestDeployAndWait:
     async def test_ends_with_0_when_promoted(self, tmp_path: Path) -> None:
         """
-        A good release: the events as they happen, and exit code 0 once the former live is gone.
+        A good release: the events as they happen, and exit code 0 once the former live is drained and kept as standby.
         """
         async with Daemon(tmp_path / "d", config(WORLD, WORLD.release(tmp_path, "one"))) as daemon:
             await daemon.ready()
             async with traffic(daemon) as load:
                 ended = await splitter(daemon, "deploy", str(WORLD.release(tmp_path, "two")), "--wait")
+            await daemon.reaches("PROMOTED")
             shown = await splitter(daemon, "status")
 
         assert ended.code == 0, ended.out + ended.err
         assert "shop-r2 gets 20 %" in ended.out
         assert "is proven" in ended.out
-        assert "shop-r2 is live" in ended.out
+        assert "shop-r1 is kept as standby" in ended.out
         assert shown.code == 0
         assert "r2" in shown.out
         assert load.failures == []
