@@ -51,7 +51,7 @@ class Proxy(Section):
     idle_per_endpoint_max: Annotated[Count, Field(le=CONNECTIONS_MAX)] = _PROXY.idle_per_endpoint_max
     """How many connections to one endpoint are kept for later."""
     client_connections_max: Connections = _PROXY.client_connections_max
-    """How many clients may be connected at once; beyond it no more are accepted until some have gone."""
+    """How many clients may be connected at once; one more is answered by 503 and closed."""
 
     @model_validator(mode="after")
     def _keeps_no_more_than_it_has(self) -> "Proxy":
