@@ -12,17 +12,16 @@ import logging
 import os
 import random
 import signal
-import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from provisioners.clock import WallClock
 from provisioners.docker import DockerProvisioner
 from provisioners.process import ProcessProvisioner
 from provisioners.static import StaticProvisioner
@@ -51,19 +50,6 @@ from splitter.template import Template
 RETIRE_ON_STOP_S = 30.0
 
 log = logging.getLogger("splitter")
-
-
-class WallClock:
-    """contracts.Clock of the machine that we run on."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 def run(config: Config) -> int:

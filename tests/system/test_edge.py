@@ -1,0 +1,112 @@
+"""splitter as an edge: several listeners, several apps by host and path, servers that it did not start."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+
+from splitter.demo.stage import APP_PROGRAM, free_port
+from tests.system.harness import Daemon, eventually
+from tests.system.stories import World
+
+WORLD = World("process")
+
+
+@pytest.fixture
+async def own_server() -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
+    """A server of the user's own, and its port."""
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1", "VERSION": "own"}
+    process = await asyncio.create_subprocess_exec(sys.executable, str(APP_PROGRAM), env=environment)
+    yield port, process
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+async def version(url: str, host: str = "") -> str:
+    """Return which version answers at `url`, or the status where it is no 200."""
+    async with aiohttp.ClientSession() as session, session.get(url, headers={"Host": host} if host else {}) as response:
+        await response.read()
+        return response.headers.get("X-Version", "") if response.status == 200 else str(response.status)
+
+
+class TestApps:
+    async def test_are_reached_by_host_and_path(
+        self, own_server: tuple[int, asyncio.subprocess.Process], tmp_path: Path
+    ) -> None:
+        """
+        Two listeners serve three apps: one by default, one by its host, and servers that already run by their path.
+        """
+        other = free_port()
+        document = {
+            "listeners": [{"bind": "127.0.0.1:@PORT@"}, {"bind": f"127.0.0.1:{other}"}],
+            "state_dir": "state",
+            "admin": {"socket": "s.sock"},
+            "apps": {
+                "shop": self._app(WORLD.release(tmp_path, "shop"), {"path": "/", "service": "web", "port": 8000}),
+                "blog": self._app(
+                    WORLD.release(tmp_path, "blog"), {"host": "*.example.org", "service": "web", "port": 8000}
+                ),
+                "own": {
+                    "provisioner": "static",
+                    "static": {"services": {"api": {"endpoints": [f"127.0.0.1:{own_server[0]}"]}}},
+                    "routes": [{"path": "/wait", "service": "api"}],
+                },
+            },
+        }
+        async with Daemon(tmp_path / "d", yaml.safe_dump(document)) as daemon:
+            await daemon.ready()
+
+            for port in (daemon.port, other):
+                base = f"http://127.0.0.1:{port}"
+                assert await version(f"{base}/") == "shop"
+                assert await version(f"{base}/", host="www.example.org") == "blog"
+                assert await version(f"{base}/wait?ms=1") == "own"
+                assert await version(f"{base}/waiting") == "404"  # the shop's; the path is another
+
+    async def test_of_servers_that_are_gone_answer_502(
+        self, own_server: tuple[int, asyncio.subprocess.Process], tmp_path: Path
+    ) -> None:
+        """
+        A server that splitter did not start and that is gone is a 502 and an event; back again, it serves.
+        """
+        port, process = own_server
+        document = {
+            "listeners": [{"bind": "127.0.0.1:@PORT@"}],
+            "state_dir": "state",
+            "admin": {"socket": "s.sock"},
+            "apps": {
+                "own": {
+                    "provisioner": "static",
+                    "static": {"services": {"api": {"endpoints": [f"127.0.0.1:{port}"]}}},
+                    "routes": [{"path": "/", "service": "api"}],
+                }
+            },
+        }
+        async with Daemon(tmp_path / "d", yaml.safe_dump(document)) as daemon:
+            await daemon.ready()
+            assert await version(daemon.url) == "own"
+            process.kill()
+            await process.wait()
+            assert await version(daemon.url) == "502"
+            environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1", "VERSION": "back"}
+            again = await asyncio.create_subprocess_exec(sys.executable, str(APP_PROGRAM), env=environment)
+            try:
+
+                async def is_back() -> bool:
+                    return await version(daemon.url) == "back"
+
+                await eventually("it serves", is_back)
+            finally:
+                again.kill()
+                await again.wait()
+
+    @staticmethod
+    def _app(template: Path, route: dict[str, object]) -> dict[str, object]:
+        return {"provisioner": "process", "template": str(template), "on_stop": "retire", "routes": [route]}
