@@ -201,9 +201,9 @@ class Connection:
 
     async def _reply(self, request: Request, status: int, text: str) -> None:
         content = text.encode()
-        await self._send_head(status, len(content), close=not request.keeps_alive)
-        if request.method != "HEAD":
-            self._writer.write(content[: self._cut(len(content))])
+        body = b"" if request.method == "HEAD" else content[: self._cut(len(content))]
+        await self._send_head(status, len(content), close=not request.keeps_alive, body=body)
+        if body:
             await self._finish(len(content))
 
     async def _download(self, request: Request) -> None:
@@ -235,7 +235,8 @@ class Connection:
         if self._is_cut and total:
             raise GoneError
 
-    async def _send_head(self, status: int, length: int | None, close: bool) -> None:
+    async def _send_head(self, status: int, length: int | None, close: bool, body: bytes = b"") -> None:
+        """Send a head, with a small body in the same write: who dies between two writes has begun an answer."""
         closing = close or self._app.stopping
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -244,7 +245,7 @@ class Connection:
             "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}",
             f"Connection: {'close' if closing else 'keep-alive'}",
         ]
-        self._writer.write("\r\n".join([*lines, "", ""]).encode())
+        self._writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         await self._writer.drain()
 
     def _reset(self) -> None:

@@ -3,7 +3,7 @@
 Two apps share the data plane.  `pages` gets short requests, and its shadow is killed at random: each request that the
 dead shadow had is served by live.  `files` gets long downloads and uploads, each of which lasts over several flips; its
 stacks are retired as splitter retires them, after a drain.  (What a killed process has half sent, nobody can finish:
-so nobody kills those of `files`.)
+so nobody kills those of `files`, and a page leaves its server in one write.)
 """
 
 import asyncio
