@@ -54,6 +54,12 @@ class TestGoodRelease:
         assert load.failures == []
 
 
+HEALTHY_AT_FIRST = (
+    "import pathlib, sys; file = pathlib.Path(sys.argv[1]); "
+    "count = len(file.read_text()) if file.exists() else 0; file.write_text('.' * (count + 1)); sys.exit(count >= 8)"
+)
+"""A health check that is content eight times and never again."""
+
 WORSE = {
     "errors": {"ERROR_RATE": "0.2"},
     "latency": {"LATENCY_MS": "40"},
@@ -84,6 +90,26 @@ class TestWorseRelease:
         assert status["live"]["id"] == "shop-r1"
         assert status["shadow"] is None
         assert "shop-r2" in decision["sentence"]
+        assert load.failures == []
+
+    async def test_that_gets_unhealthy_is_rolled_back(self, world: World, tmp_path: Path) -> None:
+        """
+        A shadow that serves 5 % and whose health check begins to fail is left, whatever its answers look like.
+        """
+        checks = "checks" if world.provisioner == "docker" else str(tmp_path / "checks")
+        service = world.service("two")
+        service["healthcheck"]["test"] = ["CMD", world.command[0], "-c", HEALTHY_AT_FIRST, checks]
+        text = config(world, world.release(tmp_path, "one"), rollout={"steps": ["5%"], "hold": "1m"})
+        async with Daemon(tmp_path / "d", text) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.template(tmp_path, "two", {"web": service}))
+                status = await daemon.reaches("PROMOTED", "ROLLED_BACK", "HALTED")
+            died = [event["sentence"] for event in await daemon.events() if event["kind"] == "shadow_died"]
+
+        assert status["state"] == "ROLLED_BACK"
+        assert "unhealthy" in died[0]
+        assert load.by_version["two"] > 0
         assert load.failures == []
 
     async def test_that_never_gets_healthy_is_removed(self, world: World, tmp_path: Path) -> None:
