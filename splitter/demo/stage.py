@@ -9,13 +9,13 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioners.process.ports import free_ports
 from splitter.admin.client import Client, UnreachableError
 from splitter.errors import OperatorError
 
@@ -39,20 +39,13 @@ class Stage:
         return str(STACKS / f"{name}.yaml")
 
 
-def free_port() -> int:
-    """Return a loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.asynccontextmanager
 async def stage(docker: bool) -> AsyncIterator[Stage]:
     """Set the stage, hand it over, and strike it.  Raises OperatorError with the daemon's last words if it fails."""
     # Unix socket paths are short (108 bytes on Linux), so not the user's perhaps deep TMPDIR.
     directory = Path(tempfile.mkdtemp(prefix="splitter-demo-", dir="/tmp"))
     log = directory / "daemon.log"
-    port = free_port()
+    (port,) = free_ports(1)
     shutil.copy(HERE / "splitter.yaml", directory / "splitter.yaml")
     process = await _start_daemon(directory, log, port, docker)
     try:

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +15,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from provisioners.process.ports import free_ports
+
 ROOT = Path(__file__).parent.parent.parent
 WAIT_S = 60.0
 POLL_S = 0.05
@@ -25,9 +26,7 @@ Json = dict[str, Any]
 
 def free_port() -> int:
     """Return a loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 async def eventually(what: str, check: Callable[[], Any], wait_s: float = WAIT_S) -> Any:

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import yaml
 
-from splitter.demo.stage import APP_PROGRAM, free_port
-from tests.system.harness import Daemon, eventually
+from splitter.demo.stage import APP_PROGRAM
+from tests.system.harness import Daemon, eventually, free_port
 from tests.system.stories import World
 
 WORLD = World("process")

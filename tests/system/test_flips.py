@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from splitter.demo.stage import APP_PROGRAM, free_port
+from splitter.demo.stage import APP_PROGRAM
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, ServicePort, Split, Stack, StackId
 from splitter.proxy.gateway import Gateway
@@ -28,7 +28,7 @@ from splitter.proxy.listener import Listener
 from splitter.proxy.options import ListenerOptions, ProxyOptions
 from splitter.routing import ActiveTable, RouteRule
 from splitter.switch.builtin import BuiltinSwitch
-from tests.system.harness import eventually
+from tests.system.harness import eventually, free_port
 
 SEED = 20_260_101
 CHANGES = 240  # each is one flip at least
