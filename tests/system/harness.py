@@ -18,7 +18,7 @@ import aiohttp
 from provisioners.process.ports import free_ports
 
 ROOT = Path(__file__).parent.parent.parent
-WAIT_S = 60.0
+WAIT_S = 120.0
 POLL_S = 0.05
 
 Json = dict[str, Any]

@@ -60,13 +60,13 @@ def config(
     world: World, template: Path, *, rollout: Json | None = None, analysis: Json | None = None, **app: object
 ) -> str:
     """Return a configuration for one app `shop`."""
-    times = {"warm_up": "500ms", "steps": ["20%", "50%"], "hold": "500ms", "standby": "1s", "deadline": "50s"}
+    times = {"warm_up": "500ms", "steps": ["20%", "50%"], "hold": "500ms", "standby": "1s", "deadline": "100s"}
     judge = {
         "tick": "250ms",
         "warmup": {"time": "500ms", "requests": 20},
         "dwell": "500ms",
         "min_duration": "1s",
-        "max_duration": "45s",
+        "max_duration": "95s",
         "baseline": {"window": "30s"},
     }
     document = {
