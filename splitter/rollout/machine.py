@@ -5,6 +5,8 @@ Rule 2: `serving` is who answers when we die in a state, `fallback` who a rollba
 every state that has one, and no effect retires the fallback of the state that it belongs to.  A promotion gives traffic
 to the very stack that was judged and leaves the former live untouched.
 Rule 3: every state that is not an end has a time limit or is left by a person, who is told so.
+Rule 4: there is no row that nothing reaches.  A state of mirroring, between WARMING and SPLITTING, belongs here as soon
+as there is a mirror.
 
 The effects of a transition belong to the state that it leads to.  Those that are `AT_ONCE` are done before the next
 fact is looked at.  The others are carried out in their order, one after the other, and the next transition that has
