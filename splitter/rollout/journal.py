@@ -55,8 +55,8 @@ CREATE TABLE figures (
 """
 
 _FORGET_FIGURES: Final = f"""
-DELETE FROM figures WHERE app = ?1 AND rollout NOT IN (
-    SELECT rollout FROM events WHERE app = ?1 AND kind = 'requested' ORDER BY seq DESC LIMIT {FIGURES_KEPT_ROLLOUTS}
+DELETE FROM figures WHERE app = ? AND rollout NOT IN (
+    SELECT rollout FROM events WHERE app = ? AND kind = 'requested' ORDER BY seq DESC LIMIT {FIGURES_KEPT_ROLLOUTS}
 )
 """  # noqa: S608 (a constant)
 
@@ -171,7 +171,7 @@ class Journal:
         """Keep what the judge was fed at `tick`; with a rollout's first, let go of those of long ago."""
         self._keep("INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?)", app, rollout, tick, text)
         if tick == 0:
-            self._keep(_FORGET_FIGURES, app)
+            self._keep(_FORGET_FIGURES, app, app)
 
     async def close(self) -> None:
         """Do what was asked for, close the file and let go of the lock."""
@@ -238,6 +238,8 @@ class Journal:
                     self._connection.execute(statement, arguments)
             except sqlite3.Error as error:
                 log.warning("figures could not be kept in %s: %s", self.directory, error)
+            except Exception:  # a bug of ours; without this thread nothing could be journaled any more
+                log.exception("figures could not be kept in %s", self.directory)
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(done)
 
