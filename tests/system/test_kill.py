@@ -9,7 +9,7 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.system.harness import Daemon, Json, eventually, traffic
+from tests.system.harness import Daemon, Json, Traffic, eventually, traffic
 from tests.system.stories import World, config
 
 WORLDS = [World("process"), pytest.param(World("docker"), marks=pytest.mark.docker)]
@@ -83,6 +83,15 @@ async def killed_at(daemon: Daemon) -> None:
     assert (daemon.directory / "state/killed").exists()
 
 
+async def came_back(daemon: Daemon, load: Traffic) -> None:
+    """Start the daemon again, and forget what failed while nobody listened, or nobody was found to serve yet."""
+    await daemon.start()
+    await daemon.ready()
+    before = load.answered
+    await eventually("it serves", lambda: load.answered > before + 100)  # every client has had answers since
+    load.failures.clear()
+
+
 class TestKill:
     @pytest.mark.parametrize("moment", ON_THE_WAY_UP)
     async def test_right_after_a_fact_is_written(self, world: World, moment: str, tmp_path: Path) -> None:
@@ -111,10 +120,7 @@ class TestKill:
                 with contextlib.suppress(aiohttp.ClientError, OSError):  # it may die before it can answer
                     await daemon.deploy(world.release(tmp_path, "two"))
                 await killed_at(daemon)
-                load.failures.clear()
-                await daemon.start()
-                await daemon.ready()
-                load.failures.clear()  # nobody listened meanwhile
+                await came_back(daemon, load)
                 if not (await daemon.status())["rollout"]:  # it died before it had heard of one
                     assert moment == "requested"
                     return await agree(world, daemon)
@@ -139,9 +145,7 @@ class TestKill:
                 with contextlib.suppress(aiohttp.ClientError, OSError):  # it may die before it can answer
                     await daemon.command("pause" if moment == "paused" else "rollback")
                 await killed_at(daemon)
-                await daemon.start()
-                await daemon.ready()
-                load.failures.clear()  # nobody listened meanwhile
+                await came_back(daemon, load)
                 await daemon.reaches(*ON_THE_WAY_BACK[moment])
                 status = await agree(world, daemon)
 
