@@ -304,18 +304,12 @@ class Exchange:
 
     def _leave_failure(self, status: int, *, is_complete: bool) -> None:
         """Count the shadow's 5xx, which the client will not see, and let go of the connection."""
-        connection = self._connection
-        if connection is not None and is_complete:
-            self._connection = None
-            self._pool.in_flight -= 1
-            connection.release()
+        if is_complete:
+            self._release()
         else:
             self._detach()
-        traffic = self._lane.traffic
-        traffic.leave(self)
-        now_s = self._gateway.monotonic()
-        latency_us = int((now_s - self._started_s) * 1e6)
-        traffic.recorder.record(status, latency_us, self.control, self._client.address, now_s, self.overdue)
+        self._lane.traffic.leave(self)
+        self._record(status)
 
     def _fall_back(self, arm: Arm) -> None:
         self._gateway.counters.fallbacks += 1
@@ -338,22 +332,29 @@ class Exchange:
 
     def _finish(self) -> None:
         """End an exchange whose response is complete."""
-        gateway = self._gateway
-        connection = self._connection
-        assert connection is not None
         self._is_over = True
-        self._connection = None
-        self._pool.in_flight -= 1
-        connection.release()
+        self._release()
         traffic = self._lane.traffic
         traffic.leave(self)
         if self._is_fallback:
             traffic.recorder.record_replayed()
         else:
-            now_s = gateway.monotonic()
-            latency_us = int((now_s - self._started_s) * 1e6)
-            traffic.recorder.record(self._status, latency_us, self.control, self._client.address, now_s, self.overdue)
+            self._record(self._status)
         self._client.end()
+
+    def _release(self) -> None:
+        """Let go of the connection of a response that is complete; it may carry another request."""
+        connection, self._connection = self._connection, None
+        assert connection is not None
+        self._pool.in_flight -= 1
+        connection.release()
+
+    def _record(self, status: int) -> None:
+        """Count an answer of the present arm as a sample."""
+        now_s = self._gateway.monotonic()
+        latency_us = int((now_s - self._started_s) * 1e6)
+        recorder = self._lane.traffic.recorder
+        recorder.record(status, latency_us, self.control, self._client.address, now_s, self.overdue)
 
     def _end_failed(self, error: UpstreamError) -> None:
         """Count the failure of the present arm."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from provisioners.process.ports import free_ports
 from splitter.admin import api
 from splitter.admin.client import Client
 from splitter.admin.doors import open_doors
@@ -15,13 +16,6 @@ from splitter.model import Endpoint
 from tests.admin.controllers import FakeController
 
 DOOR = api.Door(lambda: (True, ""), lambda: (b"", "text/plain"))
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class TestSocket:
@@ -79,7 +73,7 @@ class TestAddress:
         """
         Over TCP everybody may look; without a token nobody may do more, while the socket still may.
         """
-        fake, bind = FakeController(), Endpoint("127.0.0.1", free_port())
+        fake, bind = FakeController(), Endpoint("127.0.0.1", *free_ports(1))
         path = tmp_path / "s.sock"
         async with (
             open_doors(path, bind, "", {"shop": fake.controller()}, DOOR),
