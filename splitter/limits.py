@@ -44,6 +44,7 @@ LATENCY_US_MAX = 60_000_000
 LATENCY_DIGITS = 3
 ERROR_DEDUP_S = 10.0  # one error per client and class in this time counts for the judge (judge.md 1)
 ERROR_CLIENTS_MAX = 10_000  # remembered clients; beyond it the oldest is forgotten
+PAIR_LATENCIES_MAX = 500  # per interval, for the judge and the journal; 150 pairs show +10 % (judge.md 11)
 WINDOWS_KEPT_MAX = 1_800  # half an hour of one-second windows per stack, for calibration and design effects
 
 # --- Rollouts ----------------------------------------------------------------------------------------------------

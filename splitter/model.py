@@ -69,6 +69,20 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Mirrored requests of one interval whose two answers are both known (judge.md 11).
+
+    Of `n` pairs only the shadow failed in `shadow_only` and only live in `live_only`.  `latencies_us` holds (live,
+    shadow) of pairs that both were answered below 400, at most `PAIR_LATENCIES_MAX` of them, the first of the interval.
+    """
+
+    n: int = 0
+    shadow_only: int = 0
+    live_only: int = 0
+    latencies_us: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A closed interval of one stack's samples.
 

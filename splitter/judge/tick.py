@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from math import isfinite
 
 from splitter.judge.stats import Stratum
-from splitter.model import Counts
+from splitter.model import Counts, Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Tick:
 
     `control` is the slice of live that is as large as the shadow's share.  `died`, `unhealthy` and `restarted` are
     sentences about the shadow, empty while it is well.  `memory` is its fraction of the limit, when it was sampled.
+    `pairs` are the mirrored requests whose answers are known, None while nothing is mirrored.
     `t` is whatever the caller numbers ticks by; it is only repeated in messages.
     """
 
@@ -27,6 +28,7 @@ class Tick:
     restarted: str = ""
     memory: float | None = None
     seconds: float = 1.0
+    pairs: Pairs | None = None
 
 
 def flaw(tick: Tick) -> str:
@@ -46,6 +48,17 @@ def _flaws(tick: Tick) -> Iterator[str]:
         # One comparison of the smallest finds negatives; NaN and infinities make the sum not finite.
         if min(figures) < 0 or not isfinite(sum(figures)):
             yield f"{side} has a count that is negative or no number"
+    if tick.pairs is not None and (wrong := _flaw_of_pairs(tick.pairs)):
+        yield wrong
+
+
+def _flaw_of_pairs(pairs: Pairs) -> str:
+    figures = (pairs.n, pairs.shadow_only, pairs.live_only, *chain.from_iterable(pairs.latencies_us))
+    if min(figures) < 0 or not isfinite(sum(figures)):
+        return "pairs have a figure that is negative or no number"
+    if pairs.shadow_only + pairs.live_only + len(pairs.latencies_us) > pairs.n:
+        return f"{pairs.n} pairs have more outcomes than that"
+    return ""
 
 
 class Reading:

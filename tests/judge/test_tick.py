@@ -4,7 +4,7 @@ import pytest
 
 from splitter.judge.stats import Stratum
 from splitter.judge.tick import Reading, Tick, flaw
-from splitter.model import Counts
+from splitter.model import Counts, Pairs
 
 NAN = float("nan")
 HONEST = Tick(
@@ -13,9 +13,13 @@ HONEST = Tick(
     shadow=Counts(n=10, e5=2, e5u=1, e4=0, e4u=0, bins=(3, 3, 1, 1)),
 )
 
+PAIRS = Pairs(n=5, shadow_only=2, live_only=1, latencies_us=((700, 900), (650, 640)))
+
 
 class TestFlaw:
-    @pytest.mark.parametrize("tick", [HONEST, Tick(0), Tick(0, live=Counts(n=0, e5=2), memory=1.2, seconds=0.25)])
+    @pytest.mark.parametrize(
+        "tick", [HONEST, Tick(0), Tick(0, pairs=PAIRS), Tick(0, live=Counts(n=0, e5=2), memory=1.2, seconds=0.25)]
+    )
     def test_is_empty_for_what_can_be(self, tick: Tick) -> None:
         """
         A side may be missing, an overdue request may fail in a tick without requests, memory may be over its limit.
@@ -33,6 +37,9 @@ class TestFlaw:
             (replace(HONEST, live=Counts(n=5, bins=(3, -1))), "live has"),
             (replace(HONEST, control=Counts(n=5, e4u=NAN)), "control has"),  # type: ignore[arg-type]
             (replace(HONEST, live=Counts(n=float("inf"))), "live has"),  # type: ignore[arg-type]
+            (replace(HONEST, pairs=replace(PAIRS, live_only=-1)), "pairs have"),
+            (replace(HONEST, pairs=replace(PAIRS, latencies_us=((700, -1),))), "pairs have"),
+            (replace(HONEST, pairs=replace(PAIRS, n=4)), "4 pairs have more outcomes"),
         ],
     )
     def test_names_what_cannot_be(self, tick: Tick, words: str) -> None:
