@@ -16,7 +16,7 @@ from provisioners.files import write_json
 from provisioners.tcp import accepts
 from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.model import Endpoint, ServicePort, Stack, StackId
+from splitter.model import Endpoint, ServicePort, Stack, StackId, Usage
 from splitter.template import Template
 
 CONNECT_PAUSE_S = 0.2
@@ -101,6 +101,10 @@ class StaticProvisioner:
                 yield StackDied(f"{stack}: {where} refused {FAILURES_MAX} connections in a row; look at its server")
                 return
             await self._pause(retired)
+
+    async def sample(self, stack: StackId) -> Usage | None:
+        """Return None: the servers are not ours to look into."""
+        return None
 
     async def close(self) -> None:
         """Nothing to let go of."""

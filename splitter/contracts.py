@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from splitter.model import ServicePort, Split, Stack, StackId, Window
+from splitter.model import ServicePort, Split, Stack, StackId, Usage, Window
 from splitter.template import Template
 
 
@@ -115,6 +115,10 @@ class Provisioner(Protocol):
 
         Raises EngineError only where it cannot begin.
         """
+        ...
+
+    async def sample(self, stack: StackId) -> Usage | None:
+        """Return what `stack` uses now; None where nobody can know it, or nothing of it runs.  Raises EngineError."""
         ...
 
     async def close(self) -> None:

@@ -103,6 +103,30 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a stack used when it was looked at, all its services together.
+
+    Memory is a working set (what cannot be given back without harm), and that of the one part which is nearest to its
+    limit: limits are the parts' own, and the first that is reached ends the stack.  `cpu_s` counts from the parts'
+    start and begins anew with a restart; `cpus` is how many cores they may use.  `restarts` are those of the stack's
+    life, `oom_kills` the parts whose last end was a kill for want of memory.
+    """
+
+    memory_bytes: int
+    memory_limit_bytes: int
+    cpu_s: float = 0.0
+    cpus: float = 0.0
+    pids: int = 0
+    restarts: int = 0
+    oom_kills: int = 0
+
+    @property
+    def memory(self) -> float:
+        """Return the memory as a fraction of its limit."""
+        return self.memory_bytes / self.memory_limit_bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """Who serves an app: live, and a share of it for the shadow in basis points.
 

@@ -27,7 +27,7 @@ from splitter.judge.calibration import Baseline
 from splitter.judge.config import JudgeConfig
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
-from splitter.model import Counts, Endpoint, Side, Split, Stack, StackId, Window
+from splitter.model import Counts, Endpoint, Side, Split, Stack, StackId, Usage, Window
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,6 +109,7 @@ class FakeEngine:
     refusals: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     ports: int = 20_000
+    usage: dict[StackId, Usage] = field(default_factory=dict)
 
     def fail(self, stack: StackId) -> None:
         """Raise the next failure that is planned for `stack`."""
@@ -184,6 +185,10 @@ class FakeProvisioner:
             yield news
             if isinstance(news, StackDied):
                 return
+
+    async def sample(self, stack: StackId) -> Usage | None:
+        self._ask()
+        return self._engine.usage.get(stack)
 
     async def close(self) -> None:
         """Nothing is held."""

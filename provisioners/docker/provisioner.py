@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioners.docker import endpoints, names, preflight
+from provisioners.docker import endpoints, names, preflight, sampling
 from provisioners.docker.engine import THREADS, Engine
 from provisioners.docker.images import Images
 from provisioners.docker.making import Making
@@ -21,7 +21,7 @@ from provisioners.docker.watching import Watch, stack_of
 from provisioners.finish import finish
 from splitter.contracts import FoundStack, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.model import Stack, StackId
+from splitter.model import Stack, StackId, Usage
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,9 @@ class DockerProvisioner:
 
     def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         return Watch(self._engine, self._parts, self._news, stack, self._told.get(stack)).changes()
+
+    async def sample(self, stack: StackId) -> Usage | None:
+        return await sampling.sample(self._engine, self._parts, stack)
 
     async def close(self) -> None:
         await self._news.close()

@@ -20,7 +20,7 @@ from splitter.template import Healthcheck, Limits, Service, Template
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 SHELL = "/bin/sh"
 
-_WITHOUT_EFFECT = ("image", "build", "user", "mounts", "limits")
+_WITHOUT_EFFECT = ("image", "build", "user", "mounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Program:
 
     `executable` is an absolute path, `arguments` the whole command line as written.  `ports` are the TCP ports that
     the template knows it by, the main one first; `(0,)` where it names none.  `level` is its place in the start order.
+    `memory_bytes` and `cpus` are what the template allows each replica: nothing holds it to them, but it is measured.
     """
 
     service: str
@@ -46,6 +47,8 @@ class Program:
     restart: str
     stop_signal: int
     stop_grace_s: float
+    memory_bytes: int | None = None
+    cpus: float | None = None
 
     @property
     def check(self) -> tuple[str, ...]:
@@ -79,6 +82,8 @@ def read(order: StackOrder, inherited: Mapping[str, str]) -> list[Program]:
             restart=service.restart,
             stop_signal=stop_signal(service.stop_signal) or signal.SIGTERM,
             stop_grace_s=service.stop_grace_s,
+            memory_bytes=service.limits.memory_bytes,
+            cpus=service.limits.cpus,
         )
         for name, service in sorted(services.items())
     ]
@@ -98,10 +103,12 @@ def notes(template: Template) -> list[str]:
     """Return a sentence for each service that says things which have no effect on a process."""
     found = []
     for name, service in sorted(template.services.items()):
-        ignored = [key for key in _WITHOUT_EFFECT if getattr(service, key) not in ("", None, (), Limits())]
+        ignored = [key for key in _WITHOUT_EFFECT if getattr(service, key) not in ("", None, ())]
         if ignored:
             keys = ", ".join(ignored)
             found.append(f"service {name}: {keys} {_have(ignored)} no effect, because it runs as a plain process")
+        if service.limits != Limits():
+            found.append(f"service {name}: nothing holds a plain process to its limits; what it uses is only compared")
     return found
 
 

@@ -20,14 +20,14 @@ from weakref import WeakValueDictionary
 
 from provisioners.clock import WallClock
 from provisioners.finish import finish
-from provisioners.process import ending, placement, processes, programs
+from provisioners.process import ending, placement, processes, programs, sampling
 from provisioners.process.ports import free_ports
 from provisioners.process.processes import Children, Member
 from provisioners.process.records import Records, Run, StackRecord, missing
 from provisioners.process.supervision import Supervision, order_of
 from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.model import Stack, StackId
+from splitter.model import Stack, StackId, Usage
 
 PORT_ATTEMPTS_MAX = 3
 
@@ -106,11 +106,24 @@ class ProcessProvisioner:
         if not kept.task.cancelled():
             yield kept.task.result()
 
+    async def sample(self, stack: StackId) -> Usage | None:
+        """Return what the stack's processes use now; None if none of them runs.  Raises EngineError."""
+        kept = self._kept.get(stack)
+        restarts = kept.supervision.restarts if kept is not None else 0
+        try:
+            return await asyncio.to_thread(self._sample, stack, restarts)
+        except OSError as error:
+            raise EngineError(f"{stack}: what it uses cannot be read: {error}") from error
+
     async def close(self) -> None:
         """Stop keeping the stacks.  Their processes go on."""
         for stack in list(self._kept):
             await self._let_be(stack)
         self._children.let_go()
+
+    def _sample(self, stack: StackId, restarts: int) -> Usage | None:
+        record = self._records.stack(stack)
+        return sampling.sample(self._records.runs(stack), record.programs if record else (), restarts)
 
     # --- Making --------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class Replica:
         self.run = run
         self.reached: set[Condition] = set(_REACHED[run.phase])
         self.answer: Answer | None = None
+        self.restarts = 0
         self.is_adopted = run.phase is Phase.READY
         of = f" (replica {place.number} of {program.replicas})" if program.replicas > 1 else ""
         self.name = f"{stack}: service {program.service}{of}"
@@ -113,6 +114,11 @@ class Supervision:
             died = StackDied(str(group.exceptions[0]))
         assert died is not None
         return died
+
+    @property
+    def restarts(self) -> int:
+        """How often a process of the stack was started again, as far as this supervision has seen."""
+        return sum(replica.restarts for replica in self._replicas)
 
     def waiting_for(self) -> str:
         """Return what keeps the stack from being up, one clause for each replica that is not."""
@@ -197,6 +203,7 @@ class Supervision:
                 self.port_taken = not replica.is_up and any(is_taken(port) for _, port in replica.place.ports)
                 raise self._lost(replica, processes.ending(code), refused)
             pause_s = restarts.restart(self._clock.monotonic())
+            replica.restarts += 1
             self._say(f"{replica.name} {processes.ending(code)}; starting it again in {pause_s:g} s")
             replica.run = replace(replica.run, process=None)
             if code is None:

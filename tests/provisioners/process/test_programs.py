@@ -169,5 +169,6 @@ class TestNotes:
         web = Service(name="web", image="nginx", build=Build("/srv"), limits=Limits(pids=5))
 
         assert programs.notes(order(web, Service(name="db")).template) == [
-            "service web: image, build, limits have no effect, because it runs as a plain process"
+            "service web: image, build have no effect, because it runs as a plain process",
+            "service web: nothing holds a plain process to its limits; what it uses is only compared",
         ]

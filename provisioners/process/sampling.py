@@ -1,0 +1,75 @@
+"""What the processes of a stack use, by the kernel's own counting.
+
+Each replica has a session of its own, so who belongs to it is asked with one cheap call for each process of the host.
+What has left its session on purpose is not counted (it is found, more slowly, where stacks are ended).
+Memory is the proportional set size where the kernel has it: pages that forked workers share count once.  Nothing holds
+a process to its template's limits; they are what its memory is measured against.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import psutil
+
+from provisioners import usage
+from provisioners.process.processes import ProcessId, is_alive
+from provisioners.process.programs import Program
+from provisioners.process.records import Run
+from splitter.model import Usage
+
+
+def sample(runs: Sequence[Run], programs: Sequence[Program], restarts: int) -> Usage | None:
+    """Return what the processes of `runs` use, each with all of its session; None if none is alive.  Blocks."""
+    leaders = {run.process: run.service for run in runs if run.process is not None and is_alive(run.process)}
+    bounds = {program.service: program for program in programs}
+    families = _families(leaders)
+    found = [_use(family, bounds.get(leaders[leader])) for leader, family in families.items()]
+    together = usage.together([each for each in found if each is not None])
+    return None if together is None else replace(together, restarts=restarts)
+
+
+def _families(leaders: Collection[ProcessId]) -> Mapping[ProcessId, list[int]]:
+    """Return the processes in the session of each leader."""
+    families: dict[ProcessId, list[int]] = {leader: [] for leader in leaders}
+    by_session = {leader.pid: families[leader] for leader in leaders}
+    for pid, session in _sessions():
+        if session in by_session:
+            by_session[session].append(pid)
+    return families
+
+
+def _sessions() -> Iterator[tuple[int, int]]:
+    for pid in psutil.pids():
+        try:
+            yield pid, os.getsid(pid)
+        except OSError:  # it has ended, or is none of our business
+            continue
+
+
+def _use(family: Sequence[int], program: Program | None) -> Usage | None:
+    """Return what one replica uses; None if all of it ended meanwhile."""
+    figures = [each for pid in family if (each := _look(pid)) is not None]
+    if not figures:
+        return None
+    limit = program.memory_bytes if program is not None else None
+    cpus = program.cpus if program is not None else None
+    return Usage(
+        memory_bytes=sum(memory for memory, _ in figures),
+        memory_limit_bytes=limit or usage.of_host(psutil.virtual_memory().total),
+        cpu_s=sum(seconds for _, seconds in figures),
+        cpus=cpus or float(psutil.cpu_count() or 1),
+        pids=len(figures),
+    )
+
+
+def _look(pid: int) -> tuple[int, float] | None:
+    """Return a process's memory and the CPU seconds that it has used, with those of its children that have ended."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            memory = process.memory_full_info()
+            times = process.cpu_times()
+    except (psutil.Error, OSError):
+        return None
+    return int(getattr(memory, "pss", memory.rss)), sum(times[:4])

@@ -1,0 +1,97 @@
+"""What containers use: the engine's counters read, and a real container looked at."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from provisioners.docker import DockerProvisioner
+from provisioners.docker.sampling import read
+from splitter.model import StackId, Usage
+from splitter.template import Limits
+from tests.provisioners.docker.samples import inspected
+from tests.provisioners.docker.stage import WEB, order, server, template
+
+MIB = 1024 * 1024
+
+
+def stats(inactive: str = "inactive_file", **memory: Any) -> dict[str, Any]:
+    """Return the engine's counters of a container on a host with 1000 MiB."""
+    return {
+        "memory_stats": {"usage": 100 * MIB, "limit": 1_000 * MIB, "stats": {inactive: 30 * MIB}, **memory},
+        "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}, "online_cpus": 4},
+        "pids_stats": {"current": 7},
+    }
+
+
+def limited(**config: Any) -> Mapping[str, Any]:
+    """Return what `inspect` says of a container whose host config says so."""
+    found = inspected()
+    return {**found, "HostConfig": {**found["HostConfig"], **config}}
+
+
+class TestRead:
+    @pytest.mark.parametrize("inactive", ["total_inactive_file", "inactive_file"])
+    def test_memory_is_the_working_set(self, inactive: str) -> None:
+        """
+        File pages that the kernel would give back first do not count, under either version of control groups.
+        """
+        found = read(limited(Memory=200 * MIB), stats(inactive))
+
+        assert found is not None
+        assert (found.memory_bytes, found.memory_limit_bytes) == (70 * MIB, 200 * MIB)
+
+    def test_without_limits_the_host_counts(self) -> None:
+        """
+        A container that may use everything is measured against nine tenths of its host's memory, and all its cores.
+        """
+        assert read(inspected(), stats()) == Usage(70 * MIB, 900 * MIB, cpu_s=2.5, cpus=4.0, pids=7)
+
+    @pytest.mark.parametrize("config", [{"NanoCpus": 1_500_000_000}, {"CpuQuota": 150_000, "CpuPeriod": 100_000}])
+    def test_cores_are_read_either_way(self, config: Mapping[str, Any]) -> None:
+        """
+        A limit of cores may be kept as cores or as a quota.
+        """
+        found = read(limited(**config), stats())
+
+        assert found is not None
+        assert found.cpus == 1.5
+
+    def test_restarts_and_kills_are_told(self) -> None:
+        """
+        What the engine did with the container is part of it.
+        """
+        found = read(inspected(restarts=2, state={"OOMKilled": True}), stats())
+
+        assert found is not None
+        assert (found.restarts, found.oom_kills) == (2, 1)
+
+    def test_a_container_that_has_ended_has_none(self) -> None:
+        """
+        The engine answers for it with empty counters.
+        """
+        assert read(inspected(), {"memory_stats": {}, "cpu_stats": {"cpu_usage": {"total_usage": 0}}}) is None
+
+
+@pytest.mark.docker
+class TestOnAnEngine:
+    async def test_a_running_stack_is_measured(self, provisioner: DockerProvisioner, app: str) -> None:
+        """
+        All containers of a stack count, each against its own limits.
+        """
+        limits = Limits(memory_bytes=64 * MIB, cpus=0.5)
+        ordered = order(app, template(server(limits=limits), server("api", limits=limits)), WEB)
+        stack = await provisioner.create(ordered, lambda step: None)
+
+        found = await provisioner.sample(stack.id)
+
+        assert found is not None
+        assert found.memory_limit_bytes == 64 * MIB
+        assert 0 < found.memory < 1
+        assert (found.cpus, found.pids >= 2, found.cpu_s > 0) == (1.0, True, True)
+
+    async def test_nothing_of_an_unknown_stack(self, provisioner: DockerProvisioner, app: str) -> None:
+        """
+        A stack that is not there uses nothing.
+        """
+        assert await provisioner.sample(StackId(f"{app}-r9")) is None
