@@ -83,6 +83,30 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What a stack uses at one moment.  None: not known, or without a limit.
+
+    `memory` is what cannot be reclaimed (the working set) and `memory_limit` where the kernel kills, both in bytes and
+    of the container or process that is nearest to its limit; `cpu_s` is the CPU time that all have used since they
+    were started, `cpu_limit` how many CPUs they may use together.  `connections` are open sockets.
+    """
+
+    memory: float | None = None
+    memory_limit: float | None = None
+    cpu_s: float | None = None
+    cpu_limit: float | None = None
+    pids: float | None = None
+    pids_limit: float | None = None
+    connections: float | None = None
+    connections_limit: float | None = None
+
+    @property
+    def memory_share(self) -> float | None:
+        """Return how much of its limit the memory is; None where one of them is not known."""
+        return self.memory / self.memory_limit if self.memory is not None and self.memory_limit else None
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A closed interval of one stack's samples.
 

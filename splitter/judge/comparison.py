@@ -127,6 +127,12 @@ class Comparison:
             ni_needed=self._ni_needed,
             requests_to_verdict=ceil(nearest) if nearest < inf else None,
             sentence=self._sentence(verdict, to_worse, to_proof),
+            live_hits=self._seen.x_l,
+            live_n=self._seen.n_l,
+            shadow_hits=self._seen.worse_s,
+            shadow_n=self._seen.n_s,
+            tolerance=self._options.tolerance,
+            promote=self._options.promote,
         )
 
     def score(self) -> float:

@@ -31,6 +31,15 @@ class OnUndecided(StrEnum):
     PROMOTE_IF_NOT_WORSE = "promote_if_not_worse"
 
 
+class Mode(StrEnum):
+    """What a forecast may do: roll back, hold a promotion back, be shown, or not be made."""
+
+    ROLLBACK = "rollback"
+    GATE = "gate"
+    WARN = "warn"
+    OFF = "off"
+
+
 class JudgeOptionsError(OperatorError, ValueError):
     """Options that no judge can go by.  `problems` lists all: (path below `analysis`, what to write instead)."""
 
@@ -65,13 +74,32 @@ class GuardOptions:
 
     `error_rate`: failures beyond live's by this much.  `latency_p99_s`: at most 1 % of answers may take longer.
     `memory`: of the stack's limit.  `impact_budget`: how many requests may fail that live would not have failed.
+    `slo`: the part of requests that may fail by the service's objective; 14.4 times as many roll back, 6 times as many
+    hold a promotion back.
     """
 
     error_rate: float | None = 0.05
     latency_p99_s: float | None = None
     memory: float | None = 0.95
     impact_budget: float | None = None
+    slo: float | None = None
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictOptions:
+    """What the shadow's forecasts may do.
+
+    `memory` (pids and connections with it): it fills up within `horizon_s`.  `latency_trend`: it is surely slower than
+    live and growing so.  `cpu`: at full load it would need more than four fifths of its limit.
+    """
+
+    memory: Mode = Mode.ROLLBACK
+    latency_trend: Mode = Mode.ROLLBACK
+    cpu: Mode = Mode.GATE
+    horizon_s: float = 600.0
+
+
+SLO_MAX: Final = 0.05  # beyond it, 14.4 times as many are most of all requests
 
 RATES: Final = ("error_rate", "client_error_rate")
 LATENCIES: Final[Mapping[str, float]] = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
@@ -114,7 +142,8 @@ class JudgeConfig:
     `false_rollback` and `false_promotion` bound, over a whole rollout, the chance of rolling back a shadow that no KPI
     shows beyond its tolerance, and of promoting one that some weighted KPI has beyond its promotion margin.
     Latencies and proofs count after `warmup_s` and `warmup_requests` of the shadow; a promotion waits for `dwell_s` of
-    unbroken proof and for `min_duration_s`.
+    unbroken proof and for `min_duration_s`.  `design_window_s` of live tell how correlated its requests are.
+    `comparable` is False where requests are not given to the stacks by chance: guards and forecasts only, then.
     """
 
     profile: Profile = Profile.DEFAULT
@@ -127,12 +156,15 @@ class JudgeConfig:
     max_duration_s: float = 3_600.0
     on_undecided: OnUndecided = OnUndecided.ROLLBACK
     baseline_window_s: float = 600.0
+    design_window_s: float = 1_800.0
+    comparable: bool = True
     kpis: Mapping[str, KpiOptions] = field(default_factory=_default_kpis)
     guards: GuardOptions = GuardOptions()
+    predict: PredictOptions = PredictOptions()
 
     def __post_init__(self) -> None:
         """Raise JudgeOptionsError with every mistake."""
-        problems = [*_chances(self), *_times(self), *_kpis(self.kpis), *_guards(self.guards)]
+        problems = [*_chances(self), *_times(self), *_kpis(self.kpis), *_guards(self.guards), *_predict(self.predict)]
         if problems:
             raise JudgeOptionsError(problems)
 
@@ -165,9 +197,16 @@ def from_mapping(mapping: Mapping[str, Any]) -> JudgeConfig:
         values["on_undecided"] = OnUndecided(values["on_undecided"])
     if "guards" in values:
         values["guards"] = GuardOptions(**values["guards"])
+    if "predict" in values:
+        values["predict"] = _predict_from(values["predict"])
     if "kpis" in values:
         values["kpis"] = {name: _kpi_from(options) for name, options in values["kpis"].items()}
     return JudgeConfig(**values)
+
+
+def _predict_from(options: Mapping[str, Any]) -> PredictOptions:
+    values: dict[str, Any] = {name: Mode(value) for name, value in options.items() if name != "horizon_s"}
+    return PredictOptions(**{**options, **values})
 
 
 def _kpi_from(options: Mapping[str, Any]) -> KpiOptions:
@@ -195,7 +234,12 @@ def _times(config: JudgeConfig) -> _Problems:
     for path, value in paths.items():
         if not (isfinite(value) and value >= 0):
             yield path, f"{value:g} must be 0 or more"
-    for path, value in {"max_duration": config.max_duration_s, "baseline.window": config.baseline_window_s}.items():
+    lasting = {
+        "max_duration": config.max_duration_s,
+        "baseline.window": config.baseline_window_s,
+        "baseline.design_window": config.design_window_s,
+    }
+    for path, value in lasting.items():
         if not (isfinite(value) and value > 0):
             yield path, f"{value:g} s must be more than 0 s"
     if config.min_duration_s + config.dwell_s > config.max_duration_s:
@@ -240,9 +284,18 @@ def _guards(guards: GuardOptions) -> _Problems:
     for path, value in (("guards.error_rate", guards.error_rate), ("guards.memory", guards.memory)):
         if value is not None and not 0 < value <= 1:
             yield path, f"{value:g} must be more than 0 % and at most 100 %"
+    if guards.slo is not None and not 0 < guards.slo <= SLO_MAX:
+        yield "guards.slo", f"{guards.slo * 100:g} % must be more than 0 % and at most {SLO_MAX * 100:g} %"
     for path, value in (
         ("guards.latency_p99", guards.latency_p99_s),
         ("guards.impact_budget", guards.impact_budget),
     ):
         if value is not None and not (isfinite(value) and value > 0):
             yield path, f"{value:g} must be more than 0"
+
+
+def _predict(predict: PredictOptions) -> _Problems:
+    if not (isfinite(predict.horizon_s) and predict.horizon_s > 0):
+        yield "predict.horizon", f"{predict.horizon_s:g} s must be more than 0 s"
+    if predict.cpu is Mode.ROLLBACK:
+        yield "predict.cpu", "what a stack would need one day is no reason to leave it; write gate, warn or off"

@@ -102,12 +102,13 @@ class Guards:
 
     def _memory(self, tick: Tick) -> Alarm | None:
         limit = self._options.memory
-        if limit is None or tick.memory is None:
+        share = tick.shadow_uses.memory_share if tick.shadow_uses else None
+        if limit is None or share is None:
             return None
-        self._full_samples = self._full_samples + 1 if tick.memory >= limit else 0
+        self._full_samples = self._full_samples + 1 if share >= limit else 0
         if self._full_samples < MEMORY_SAMPLES:
             return None
-        used, samples = percent(tick.memory), self._full_samples
+        used, samples = percent(share), self._full_samples
         return Alarm("guards.memory", f"memory {used} of its limit in {samples} samples, at most {percent(limit)}")
 
     def _failures(self, reading: Reading, seconds: float) -> Alarm | None:

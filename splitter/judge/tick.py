@@ -1,12 +1,12 @@
 """What the judge is told, once per tick."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import accumulate, chain
 from math import isfinite
 
 from splitter.judge.stats import Stratum
-from splitter.model import Counts, Pairs
+from splitter.model import Counts, Pairs, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,8 @@ class Tick:
     """What both stacks did in one interval.  None: the stack did not serve, or nobody counted.
 
     `control` is the slice of live that is as large as the shadow's share.  `died`, `unhealthy` and `restarted` are
-    sentences about the shadow, empty while it is well.  `memory` is its fraction of the limit, when it was sampled.
-    `pairs` are the mirrored requests whose answers are known, None while nothing is mirrored.
+    sentences about the shadow, empty while it is well.  `live_uses` and `shadow_uses` are None where
+    nothing was sampled.  `pairs` are the mirrored requests whose answers are known, None while nothing is mirrored.
     `t` is whatever the caller numbers ticks by; it is only repeated in messages.
     """
 
@@ -26,9 +26,10 @@ class Tick:
     died: str = ""
     unhealthy: str = ""
     restarted: str = ""
-    memory: float | None = None
     seconds: float = 1.0
     pairs: Pairs | None = None
+    live_uses: Resources | None = None
+    shadow_uses: Resources | None = None
 
 
 def flaw(tick: Tick) -> str:
@@ -39,8 +40,6 @@ def flaw(tick: Tick) -> str:
 def _flaws(tick: Tick) -> Iterator[str]:
     if not (isfinite(tick.seconds) and tick.seconds > 0):
         yield f"it lasted {tick.seconds} s"
-    if tick.memory is not None and not (isfinite(tick.memory) and tick.memory >= 0):
-        yield f"memory is {tick.memory}"
     for side, counts in (("live", tick.live), ("control", tick.control), ("shadow", tick.shadow)):
         if counts is None:
             continue
@@ -48,6 +47,9 @@ def _flaws(tick: Tick) -> Iterator[str]:
         # One comparison of the smallest finds negatives; NaN and infinities make the sum not finite.
         if min(figures) < 0 or not isfinite(sum(figures)):
             yield f"{side} has a count that is negative or no number"
+    for side, uses in (("live", tick.live_uses), ("shadow", tick.shadow_uses)):
+        if uses is not None and not all(each is None or (isfinite(each) and each >= 0) for each in astuple(uses)):
+            yield f"{side} uses what is negative or no number"
     if tick.pairs is not None and (wrong := _flaw_of_pairs(tick.pairs)):
         yield wrong
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from splitter.judge.config import Margin, Mode
+
 
 class Action(StrEnum):
     """What is to be done with the shadow."""
@@ -34,7 +36,8 @@ class KpiVerdict:
     the shadow's; None before the first.  `evidence` : 1 speaks against "no worse than tolerated" and decides alone from
     `needed`; `ni_evidence` : 1 speaks against "beyond the promotion margin", `ni_needed` proves.
     `requests_to_verdict` of the shadow are needed if it goes on like this: 0 when it has one, None when there is no
-    end in sight.
+    end in sight.  `live_hits` of `live_n` requests are what `live_rate` is made of.  `tolerance` and `promote` are the
+    margins that it is held against.  `live_phi` and `shadow_phi` are how many of the correlated requests weigh as one.
     """
 
     kpi: str
@@ -47,6 +50,31 @@ class KpiVerdict:
     ni_needed: float
     requests_to_verdict: int | None
     sentence: str
+    live_hits: float = 0.0
+    live_n: float = 0.0
+    shadow_hits: float = 0.0
+    shadow_n: float = 0.0
+    tolerance: Margin | None = None
+    promote: Margin | None = None
+    live_phi: float = 1.0
+    shadow_phi: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Where a figure of the shadow is heading: `memory`, `pids`, `connections`, `latency_trend`, `cpu`, `slo`.
+
+    `now` and `limit` are in the figure's own unit (a fraction of the limit for resources).  `breach_s` is the time left
+    until the limit, None while it is not in sight.  `mode` is what the options let an alarm do; `is_alarm`: it is time.
+    """
+
+    figure: str
+    mode: Mode
+    now: float
+    limit: float
+    breach_s: float | None
+    is_alarm: bool
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +84,7 @@ class Decision:
     `kpi` names who decided: a KPI, `guards.…`, `stack`, or nobody.  `evidence` : 1 is that of all KPIs together, a
     rollback from `needed`.  `score` is for people: 50 knows nothing, 100 all proven, 0 all worse.  `age_s` counts from
     the first tick, `requests` are the shadow's.  `may_increase_share`: nothing speaks against a larger share.
+    `gates` say why a promotion has to wait although the figures are proven, `warnings` what a person should know.
     """
 
     action: Action
@@ -68,6 +97,9 @@ class Decision:
     needed: float
     age_s: float
     requests: int
+    forecasts: tuple[Forecast, ...] = ()
+    gates: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def state(self) -> dict[str, Any]:
         """Return the decision as plain values."""
@@ -76,5 +108,18 @@ class Decision:
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> "Decision":
         """Return the decision that `state` was made of."""
-        verdicts = tuple(KpiVerdict(**{**each, "verdict": Verdict(each["verdict"])}) for each in state["verdicts"])
-        return cls(**{**state, "action": Action(state["action"]), "verdicts": verdicts})
+        return cls(
+            **{
+                **state,
+                "action": Action(state["action"]),
+                "verdicts": tuple(map(_verdict_of, state["verdicts"])),
+                "forecasts": tuple(Forecast(**{**each, "mode": Mode(each["mode"])}) for each in state["forecasts"]),
+                "gates": tuple(state["gates"]),
+                "warnings": tuple(state["warnings"]),
+            }
+        )
+
+
+def _verdict_of(state: Mapping[str, Any]) -> KpiVerdict:
+    margins = {name: Margin(**state[name]) if state[name] else None for name in ("tolerance", "promote")}
+    return KpiVerdict(**{**state, **margins, "verdict": Verdict(state["verdict"])})

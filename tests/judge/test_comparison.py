@@ -63,6 +63,8 @@ class TestComparison:
         assert verdict.requests_to_verdict == 0
         assert verdict.shadow_rate == pytest.approx(0.1)
         assert verdict.live_rate == 0.0
+        assert (verdict.shadow_hits, verdict.shadow_n, verdict.live_n) == (20, 200, 1_800)
+        assert (verdict.tolerance, verdict.promote) == (OPTIONS.tolerance, OPTIONS.promote)
         assert verdict.sentence.startswith("worse than 1.25x + 0.05 %: proven (")
 
     def test_proves_an_equal_shadow(self) -> None:

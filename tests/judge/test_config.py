@@ -10,7 +10,9 @@ from splitter.judge.config import (
     JudgeOptionsError,
     KpiOptions,
     Margin,
+    Mode,
     OnUndecided,
+    PredictOptions,
     Profile,
     from_mapping,
     profile,
@@ -95,6 +97,10 @@ class TestChecks:
             ({"guards": GuardOptions(memory=1.5)}, "guards.memory"),
             ({"guards": GuardOptions(latency_p99_s=0.0)}, "guards.latency_p99"),
             ({"guards": GuardOptions(impact_budget=-1.0)}, "guards.impact_budget"),
+            ({"guards": GuardOptions(slo=0.5)}, "guards.slo"),
+            ({"design_window_s": 0.0}, "baseline.design_window"),
+            ({"predict": PredictOptions(horizon_s=0.0)}, "predict.horizon"),
+            ({"predict": PredictOptions(cpu=Mode.ROLLBACK)}, "predict.cpu"),
             ({"kpis": {"throughput": GOOD, "error_rate": GOOD}}, "kpis.throughput"),
             ({"kpis": {"error_rate": replace(GOOD, weight=-1.0), "latency_p50": GOOD}}, "kpis.error_rate.weight"),
             ({"kpis": {"error_rate": replace(GOOD, weight=0.0)}}, "kpis"),
@@ -145,7 +151,8 @@ class TestMapping:
             profile("strict"),
             on_undecided=OnUndecided.HOLD,
             kpis={"error_rate": GOOD, "latency_p95": KpiOptions(0.2, Margin(1.0, 0.001))},
-            guards=GuardOptions(latency_p99_s=2.0, memory=None),
+            guards=GuardOptions(latency_p99_s=2.0, memory=None, slo=0.001),
+            predict=PredictOptions(memory=Mode.WARN, horizon_s=60.0),
         )
 
         assert config == from_mapping(json.loads(json.dumps(to_mapping(config))))

@@ -7,7 +7,7 @@ from splitter.judge.calibration import Baseline, calibrate
 from splitter.judge.config import GuardOptions, JudgeConfig
 from splitter.judge.guards import Alarm, Guards
 from splitter.judge.tick import Reading, Tick
-from splitter.model import Counts
+from splitter.model import Counts, Resources
 
 CONFIG = JudgeConfig(guards=GuardOptions(latency_p99_s=2.0))
 SCALE = calibrate(CONFIG, Baseline(n=2_000, latency=((10_000, 1_000), (20_000, 1_000))))
@@ -20,6 +20,10 @@ QUIET = Tick(0, live=FAST_L, shadow=FAST_S)
 
 def guards(config: JudgeConfig = CONFIG) -> Guards:
     return Guards(config, calibrate(config, Baseline(n=2_000, latency=((10_000, 1_000), (20_000, 1_000)))))
+
+
+def memory(share: float) -> Resources:
+    return Resources(memory=share * 1e9, memory_limit=1e9)
 
 
 def first_alarm(watch: Guards, tick: Tick, ticks: int = 30) -> tuple[int, Alarm] | None:
@@ -158,7 +162,7 @@ class TestMemory:
         """
         The second sample in a row above the bound raises the alarm.
         """
-        found = first_alarm(guards(), replace(QUIET, memory=0.97))
+        found = first_alarm(guards(), replace(QUIET, shadow_uses=memory(0.97)))
 
         assert found == (2, Alarm("guards.memory", "memory 97 % of its limit in 2 samples, at most 95 %"))
 
@@ -168,11 +172,11 @@ class TestMemory:
         """
         watch = guards()
 
-        assert first_alarm(watch, replace(QUIET, memory=0.97), ticks=1) is None
-        assert first_alarm(watch, replace(QUIET, memory=0.5), ticks=1) is None
-        assert first_alarm(watch, replace(QUIET, memory=0.97), ticks=1) is None
+        assert first_alarm(watch, replace(QUIET, shadow_uses=memory(0.97)), ticks=1) is None
+        assert first_alarm(watch, replace(QUIET, shadow_uses=memory(0.5)), ticks=1) is None
+        assert first_alarm(watch, replace(QUIET, shadow_uses=memory(0.97)), ticks=1) is None
         assert first_alarm(watch, QUIET, ticks=1) is None
-        assert first_alarm(watch, replace(QUIET, memory=0.97), ticks=1) is not None
+        assert first_alarm(watch, replace(QUIET, shadow_uses=memory(0.97)), ticks=1) is not None
 
 
 class TestBudget:
@@ -198,7 +202,7 @@ class TestState:
         Guards that were restored raise the same alarm at the same tick, with the same words.
         """
         watch, copy = guards(), guards()
-        hanging = replace(QUIET, shadow=LATE_S, memory=None)
+        hanging = replace(QUIET, shadow=LATE_S)
         first_alarm(watch, hanging, ticks=3)
 
         copy.restore(json.loads(json.dumps(watch.state())))

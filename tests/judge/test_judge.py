@@ -10,7 +10,7 @@ from splitter.judge.config import GuardOptions, JudgeConfig, OnUndecided, profil
 from splitter.judge.judge import Judge, JudgeStateError
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, Verdict
-from splitter.model import Counts, Side
+from splitter.model import Counts, Resources, Side
 from tests.judge.worlds import HONEST, Manners, World
 
 QUICK = replace(JudgeConfig(), warmup_s=5.0, dwell_s=5.0, min_duration_s=60.0, max_duration_s=600.0)
@@ -365,7 +365,7 @@ class TestRejection:
             {"seconds": float("nan")},
             {"shadow": Counts(n=-3)},
             {"live": Counts(n=5, e5=float("nan"))},  # type: ignore[arg-type]
-            {"memory": float("inf")},
+            {"shadow_uses": Resources(memory=float("inf"))},
         ],
     )
     def test_counts_the_tick_and_goes_on_as_if_it_had_not_been(self, change: dict[str, object]) -> None:

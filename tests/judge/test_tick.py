@@ -4,7 +4,7 @@ import pytest
 
 from splitter.judge.stats import Stratum
 from splitter.judge.tick import Reading, Tick, flaw
-from splitter.model import Counts, Pairs
+from splitter.model import Counts, Pairs, Resources
 
 NAN = float("nan")
 HONEST = Tick(
@@ -18,7 +18,13 @@ PAIRS = Pairs(n=5, shadow_only=2, live_only=1, latencies_us=((700, 900), (650, 6
 
 class TestFlaw:
     @pytest.mark.parametrize(
-        "tick", [HONEST, Tick(0), Tick(0, pairs=PAIRS), Tick(0, live=Counts(n=0, e5=2), memory=1.2, seconds=0.25)]
+        "tick",
+        [
+            HONEST,
+            Tick(0),
+            Tick(0, pairs=PAIRS),
+            Tick(0, live=Counts(n=0, e5=2), shadow_uses=Resources(memory=1.2, memory_limit=1.0), seconds=0.25),
+        ],
     )
     def test_is_empty_for_what_can_be(self, tick: Tick) -> None:
         """
@@ -31,8 +37,8 @@ class TestFlaw:
         [
             (replace(HONEST, seconds=0.0), "it lasted 0.0 s"),
             (replace(HONEST, seconds=NAN), "it lasted nan s"),
-            (replace(HONEST, memory=-0.1), "memory is -0.1"),
-            (replace(HONEST, memory=NAN), "memory is nan"),
+            (replace(HONEST, shadow_uses=Resources(memory=-0.1)), "shadow uses"),
+            (replace(HONEST, live_uses=Resources(cpu_s=NAN)), "live uses"),
             (replace(HONEST, shadow=Counts(n=-1)), "shadow has"),
             (replace(HONEST, live=Counts(n=5, bins=(3, -1))), "live has"),
             (replace(HONEST, control=Counts(n=5, e4u=NAN)), "control has"),  # type: ignore[arg-type]
