@@ -4,28 +4,42 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, model_validator
 
-from splitter.config.problems import MisfitsError
+from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.section import Section
-from splitter.config.units import Count, Moment, Size, Some
+from splitter.config.units import Count, Duration, Moment, Size, Some
 from splitter.proxy.options import ProxyOptions
 
 BUFFER_BYTES_MIN = 4 * 1024
 BUFFER_BYTES_MAX = 16 * 1024 * 1024  # each connection may take as much; more is a slip of a unit, not a wish
+HEAD_BYTES_MIN = 1024
+FIELDS_MIN = 16  # what a browser sends of its own accord
+FIELDS_MAX = 4_096
 CONNECTIONS_MAX = 1_000_000
 
 _PROXY = ProxyOptions()
 
 Buffer: TypeAlias = Annotated[Size, Field(ge=BUFFER_BYTES_MIN, le=BUFFER_BYTES_MAX)]
+Head: TypeAlias = Annotated[Size, Field(ge=HEAD_BYTES_MIN, le=BUFFER_BYTES_MAX)]
 Connections: TypeAlias = Annotated[Some, Field(le=CONNECTIONS_MAX)]
 
 
 class Proxy(Section):
+    head_max: Head = _PROXY.head_bytes_max
+    """The largest head of a request (431 beyond it) or an answer (502), its first line and all its fields."""
+    head_fields_max: Annotated[Count, Field(ge=FIELDS_MIN, le=FIELDS_MAX)] = _PROXY.head_fields_max
+    """How many fields a head may have."""
+    field_max: Head = _PROXY.field_bytes_max
+    """The longest single field of a head, its name included."""
+    target_max: Head = _PROXY.target_bytes_max
+    """The longest target (path and query) of a request; 414 beyond it."""
     head_timeout: Moment = _PROXY.head_timeout_s
     """How long a client may take to send a request's head."""
     body_timeout: Moment = _PROXY.body_timeout_s
     """How long a request's body may make no progress."""
     body_rate: Size = _PROXY.body_rate_bytes_per_s
-    """How many bytes a second a request's body must come with, on average, once ten seconds have passed."""
+    """How many bytes a second a request's body must come with, on average, once `body_rate_grace` is over."""
+    body_rate_grace: Duration = _PROXY.body_rate_grace_s
+    """How long a request's body may come slower than `body_rate` at first."""
     keep_alive_timeout: Moment = _PROXY.keep_alive_timeout_s
     """How long a client's connection may stay open between two requests."""
     connect_timeout: Moment = _PROXY.connect_timeout_s
@@ -54,6 +68,17 @@ class Proxy(Section):
     """How many clients may be connected at once; one more is answered by 503 and closed."""
 
     @model_validator(mode="after")
+    def _has_parts_that_fit_into_a_head(self) -> "Proxy":
+        misfits: list[Misfit] = [
+            ((name,), f"{size} is more than head_max ({self.head_max}); write at most that")
+            for name, size in (("field_max", self.field_max), ("target_max", self.target_max))
+            if size > self.head_max
+        ]
+        if misfits:
+            raise MisfitsError(misfits)
+        return self
+
+    @model_validator(mode="after")
     def _keeps_no_more_than_it_has(self) -> "Proxy":
         if self.idle_per_endpoint_max > self.connections_per_endpoint_max:
             message = f"{self.idle_per_endpoint_max} is more than connections_per_endpoint_max"
@@ -66,9 +91,14 @@ class Proxy(Section):
 def proxy_options(section: Proxy) -> ProxyOptions:
     """Return the data plane's options."""
     return ProxyOptions(
+        head_bytes_max=section.head_max,
+        head_fields_max=section.head_fields_max,
+        field_bytes_max=section.field_max,
+        target_bytes_max=section.target_max,
         head_timeout_s=section.head_timeout,
         body_timeout_s=section.body_timeout,
         body_rate_bytes_per_s=section.body_rate,
+        body_rate_grace_s=section.body_rate_grace,
         keep_alive_timeout_s=section.keep_alive_timeout,
         connect_timeout_s=section.connect_timeout,
         first_byte_timeout_s=section.first_byte_timeout,

@@ -13,10 +13,17 @@ Requests and responses differ in who is at fault, so each reader says what it ra
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from splitter.errors import DownstreamError, SplitterError, UpstreamError
-from splitter.limits import CONTENT_LENGTH_DIGITS_MAX, FIELD_BYTES_MAX, HEAD_FIELDS_MAX
+from splitter.limits import (
+    CONTENT_LENGTH_DIGITS_MAX,
+    FIELD_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    HEAD_FIELDS_MAX,
+    TARGET_BYTES_MAX,
+)
 
 CHUNKED = -1
 """As a length: the body is in chunks."""
@@ -27,6 +34,19 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _FIELDS = re.compile(rb"(?:" + TOKEN + rb"++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
 _TOKEN = re.compile(TOKEN + rb"+")
 _OWS = b" \t"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadLimits:
+    """How much a head may hold, its blank line included.  Beyond it a request is 414 or 431, a response 502."""
+
+    head_bytes: int = HEAD_BYTES_MAX
+    fields: int = HEAD_FIELDS_MAX
+    field_bytes: int = FIELD_BYTES_MAX
+    target_bytes: int = TARGET_BYTES_MAX
+
+
+HEAD_LIMITS = HeadLimits()
 
 Refuse = Callable[[str], SplitterError]
 """Makes the error that a message of this kind ends with."""
@@ -112,13 +132,13 @@ class FieldReader:
     RULED_LINES: ClassVar[re.Pattern[bytes]]
     LENGTH_UNSAID: ClassVar[int] = 0
 
-    def __init__(self, block: bytes) -> None:
+    def __init__(self, block: bytes, limits: HeadLimits = HEAD_LIMITS) -> None:
         self.block = block
         self.length = self.LENGTH_UNSAID
         self.options = _NO_OPTIONS
         self._nominates = False  # fields that are not hop-by-hop anyway
         self._seen: tuple[bytes, ...] = ()  # of the fields that may come once only
-        self.kept = self._read(block)
+        self.kept = self._read(block, limits)
 
     def refuse(self, message: str) -> SplitterError:
         """Return what a message with such fields ends with."""
@@ -128,7 +148,7 @@ class FieldReader:
         """Return what a message with so many or so large fields ends with."""
         return self.refuse(message)
 
-    def _read(self, block: bytes) -> bytes:
+    def _read(self, block: bytes, limits: HeadLimits) -> bytes:
         """Return the lines that go on to the next hop.
 
         Only the lines with a rule are looked at one by one, and the others are copied in whole runs: 0.1 µs for a
@@ -136,10 +156,11 @@ class FieldReader:
         """
         if _FIELDS.fullmatch(block) is None:
             raise self.refuse("a header line is not a field")
-        if block.count(b"\n") > HEAD_FIELDS_MAX:
-            raise self.refuse_size(f"more than {HEAD_FIELDS_MAX} fields")
-        if len(block) > FIELD_BYTES_MAX and max(map(len, block.split(b"\r\n"))) > FIELD_BYTES_MAX:
-            raise self.refuse_size(f"a field of more than {FIELD_BYTES_MAX} bytes")
+        if block.count(b"\n") > limits.fields:
+            raise self.refuse_size(f"more than {limits.fields} fields")
+        most = limits.field_bytes
+        if len(block) > most and max(map(len, block.split(b"\r\n"))) > most:
+            raise self.refuse_size(f"a field of more than {most} bytes")
         rules, runs, run = self.RULES, [], 0
         for line in self.RULED_LINES.finditer(b"\n" + block.lower()):  # so a match begins where its line does in block
             start, end = line.span(2)

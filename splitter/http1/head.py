@@ -19,21 +19,23 @@ from splitter.errors import DownstreamError, SplitterError
 from splitter.http1.fields import (
     CHUNKED,
     FRAMING_RULES,
+    HEAD_LIMITS,
     IDENTITY,
     TOKEN,
     UNTIL_CLOSE,
     FieldReader,
+    HeadLimits,
     client_fault,
     ruled_lines,
     stack_fault,
     without,
 )
-from splitter.limits import HEAD_BYTES_MAX, TARGET_BYTES_MAX
 
 BLANK_LINE = b"\r\n\r\n"
 
 _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb"{1,32}+) ([!-\"$-~]++) HTTP/1\.([01])")
 _VERSION = re.compile(rb".* HTTP/[0-9]\.[0-9]")
+_LINE_BYTES_BESIDE_TARGET = 64  # more than a method, a version and the spaces take
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t -~\x80-\xff]*+)?")
 _UNFIT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")  # what no head may hold, bare CR and LF too
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
@@ -51,13 +53,13 @@ class RequestFields(FieldReader):
 
     __slots__ = ("expects_continue", "host", "minor", "persists", "request_id", "takes_trailers")
 
-    def __init__(self, block: bytes, minor: int) -> None:
+    def __init__(self, block: bytes, minor: int, limits: HeadLimits = HEAD_LIMITS) -> None:
         self.minor = minor
         self.host: str | None = None
         self.request_id: bytes | None = None
         self.takes_trailers = False
         self.expects_continue = False
-        super().__init__(block)
+        super().__init__(block, limits)
         self.persists = b"close" not in self.options and (minor == 1 or b"keep-alive" in self.options)
         if self.host is None and minor == 1:
             raise self.refuse("there is no Host")
@@ -187,24 +189,26 @@ class ResponseHead:
         return self.fields.length
 
 
-def request_end(data: bytes, scanned: int) -> int:
+def request_end(data: bytes, scanned: int, limits: HeadLimits = HEAD_LIMITS) -> int:
     """Return where the blank line of the request head in `data` begins, -1 while it has not come.
 
     The first `scanned` bytes were looked at before.  Raises DownstreamError for what can become no head.
     """
     end = data.find(BLANK_LINE, scanned - 3 if scanned > 3 else 0)
-    if 0 <= end <= HEAD_BYTES_MAX - 4:
+    if 0 <= end <= limits.head_bytes - 4:
         return end
-    if end < 0 and len(data) <= HEAD_BYTES_MAX:
+    if end < 0 and len(data) <= limits.head_bytes:
         if _UNFIT.search(data, max(0, scanned - 1)):
             raise client_fault("the head holds a control byte or a bare CR or LF")
         return -1
-    if b"\r\n" not in data[: TARGET_BYTES_MAX + 64]:
-        raise DownstreamError(414, "size", f"a target of more than {TARGET_BYTES_MAX} bytes")
-    raise DownstreamError(431, "size", f"a head of more than {HEAD_BYTES_MAX} bytes")
+    if b"\r\n" not in data[: limits.target_bytes + _LINE_BYTES_BESIDE_TARGET]:
+        raise _too_long(limits)
+    raise DownstreamError(431, "size", f"a head of more than {limits.head_bytes} bytes")
 
 
-def parse_request(data: bytes, end: int, former: RequestFields | None = None) -> RequestHead:
+def parse_request(
+    data: bytes, end: int, former: RequestFields | None = None, limits: HeadLimits = HEAD_LIMITS
+) -> RequestHead:
     """Return the request head in `data`, whose blank line begins at `end`.
 
     `former` are the fields of an earlier request; where the lines are equal they are not read again.
@@ -213,35 +217,37 @@ def parse_request(data: bytes, end: int, former: RequestFields | None = None) ->
     line_end = data.find(b"\r\n")
     line = _REQUEST_LINE.fullmatch(data, 0, line_end)
     if line is None:
-        raise _refused_line(data[:line_end])
+        raise _refused_line(data[:line_end], limits)
     method, target, digit = line.groups()
-    if len(target) > TARGET_BYTES_MAX:
-        raise DownstreamError(414, "size", f"a target of more than {TARGET_BYTES_MAX} bytes")
+    if len(target) > limits.target_bytes:
+        raise _too_long(limits)
     block = data[line_end + 2 : end + 2]
     minor = 1 if digit == b"1" else 0
     if former is not None and block == former.block and minor == former.minor:
         fields = former
     else:
-        fields = RequestFields(block, minor)
+        fields = RequestFields(block, minor, limits)
     return RequestHead(method, target, fields)
 
 
-def response_end(data: bytes, scanned: int) -> int:
+def response_end(data: bytes, scanned: int, limits: HeadLimits = HEAD_LIMITS) -> int:
     """Return where the blank line of the response head in `data` begins, -1 while it has not come.
 
     The first `scanned` bytes were looked at before.  Raises UpstreamError for what can become no head.
     """
     end = data.find(BLANK_LINE, scanned - 3 if scanned > 3 else 0)
-    if 0 <= end <= HEAD_BYTES_MAX - 4:
+    if 0 <= end <= limits.head_bytes - 4:
         return end
-    if end >= 0 or len(data) > HEAD_BYTES_MAX:
-        raise stack_fault(f"a head of more than {HEAD_BYTES_MAX} bytes")
+    if end >= 0 or len(data) > limits.head_bytes:
+        raise stack_fault(f"a head of more than {limits.head_bytes} bytes")
     if not b"HTTP/1.".startswith(data[:7]) or _UNFIT.search(data, max(0, scanned - 1)):
         raise stack_fault("the response is not HTTP/1")
     return -1
 
 
-def parse_response(data: bytes, end: int, former: ResponseFields | None = None) -> ResponseHead:
+def parse_response(
+    data: bytes, end: int, former: ResponseFields | None = None, limits: HeadLimits = HEAD_LIMITS
+) -> ResponseHead:
     """Return the response head in `data`, whose blank line begins at `end`; `former` as for requests.
 
     Raises UpstreamError.
@@ -252,7 +258,7 @@ def parse_response(data: bytes, end: int, former: ResponseFields | None = None) 
         raise stack_fault("the status line is not HTTP/1")
     digit, status = line.groups()
     block = data[line_end + 2 : end + 2]
-    fields = former if former is not None and block == former.block else ResponseFields(block)
+    fields = former if former is not None and block == former.block else ResponseFields(block, limits)
     if digit == b"1" and line_end > 12:
         return ResponseHead(data[:line_end], 1, int(status), fields)
     # An older version, or no space before an empty reason, which many servers leave out.
@@ -272,10 +278,14 @@ def _checked_host(value: bytes) -> str:
     return value.decode("ascii")
 
 
-def _refused_line(line: bytes) -> DownstreamError:
+def _too_long(limits: HeadLimits) -> DownstreamError:
+    return DownstreamError(414, "size", f"a target of more than {limits.target_bytes} bytes")
+
+
+def _refused_line(line: bytes, limits: HeadLimits) -> DownstreamError:
     """Return why `line` is no request line that is served."""
-    if len(line) > TARGET_BYTES_MAX + 64:
-        return DownstreamError(414, "size", f"a target of more than {TARGET_BYTES_MAX} bytes")
+    if len(line) > limits.target_bytes + _LINE_BYTES_BESIDE_TARGET:
+        return _too_long(limits)
     if _VERSION.fullmatch(line) and not line.endswith((b" HTTP/1.0", b" HTTP/1.1")):
         return DownstreamError(505, "version", "only HTTP/1.0 and HTTP/1.1 are served")
     return client_fault("the request line is not method, target and version")

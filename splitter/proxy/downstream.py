@@ -274,11 +274,11 @@ class ClientConnection(asyncio.Protocol, Timed):
         if data[0] == 13 and data[:2] == b"\r\n":  # RFC 9112 §2.2: an empty line before a request
             data = data[2:]
         try:
-            end = request_end(data, self._scanned)
+            end = request_end(data, self._scanned, self._gateway.times.head_limits)
             if end < 0:
                 self._await_head(data)
                 return False
-            head = parse_request(data, end, self._former)
+            head = parse_request(data, end, self._former, self._gateway.times.head_limits)
         except DownstreamError as error:
             self._minor, self._is_to_head = 1, False
             self._refuse(to_client_fault(error))

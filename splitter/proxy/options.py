@@ -17,16 +17,22 @@ class ListenerOptions:
 class ProxyOptions:
     """Times, room and connections, for all listeners and stacks.
 
-    `head_timeout_s` is for a whole request head, from its first byte.  A request body must make progress within
-    `body_timeout_s` and, after a grace of ten seconds, come at `body_rate_bytes_per_s` in the mean.  A stack gets
+    The four bounds of heads hold for requests and for responses.  `head_timeout_s` is for a whole request head, from
+    its first byte.  A request body must make progress within `body_timeout_s` and, after `body_rate_grace_s`, come at
+    `body_rate_bytes_per_s` in the mean.  A stack gets
     `connect_timeout_s` to accept a connection, `first_byte_timeout_s` from a request's last byte to a response's
     head, and `response_timeout_s` between two pieces of its body; a client gets that long to take a full write buffer.
     `body_bytes_max` 0 is no bound: bodies are streamed, never held.
     """
 
+    head_bytes_max: int = limits.HEAD_BYTES_MAX
+    head_fields_max: int = limits.HEAD_FIELDS_MAX
+    field_bytes_max: int = limits.FIELD_BYTES_MAX
+    target_bytes_max: int = limits.TARGET_BYTES_MAX
     head_timeout_s: float = limits.HEAD_TIMEOUT_S
     body_timeout_s: float = limits.BODY_PROGRESS_TIMEOUT_S
     body_rate_bytes_per_s: int = limits.BODY_RATE_BYTES_PER_S_MIN
+    body_rate_grace_s: float = limits.BODY_RATE_GRACE_S
     keep_alive_timeout_s: float = limits.KEEP_ALIVE_TIMEOUT_S
     connect_timeout_s: float = limits.CONNECT_TIMEOUT_S
     first_byte_timeout_s: float = limits.FIRST_BYTE_TIMEOUT_S

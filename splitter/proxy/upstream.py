@@ -257,12 +257,13 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         self.has_received = True
         if self._inbox:
             data = self._inbox + data
+        limits = self._pool.times.head_limits
         while data:
-            end = response_end(data, self._scanned)
+            end = response_end(data, self._scanned, limits)
             if end < 0:
                 self._inbox, self._scanned = data, len(data)
                 return
-            head = parse_response(data, end, self._pool.former)
+            head = parse_response(data, end, self._pool.former, limits)
             data = data[end + 4 :]
             self._inbox, self._scanned = b"", 0
             if head.status >= 200:

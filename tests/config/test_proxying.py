@@ -37,6 +37,15 @@ class TestProxy:
             "9:8: proxy.idle_per_endpoint_max: 256 is more than connections_per_endpoint_max (8); write at most that"
         ]
 
+    def test_cannot_bound_a_part_above_the_whole(self) -> None:
+        """
+        A field or a target that is larger than any head could never come.
+        """
+        assert mistakes(GOOD + "proxy: {head_max: 4 KiB, target_max: 5 KiB, field_max: 6 KiB}\n") == [
+            "9:38: proxy.target_max: 5120 is more than head_max (4096); write at most that",
+            "9:56: proxy.field_max: 6144 is more than head_max (4096); write at most that",
+        ]
+
     def test_has_no_buffer_by_a_slip(self) -> None:
         """
         A size whose unit was forgotten is too small to work with.
@@ -48,4 +57,5 @@ def _other(name: str) -> str:
     """Return a value that no option has by default."""
     if name.endswith("timeout"):
         return "7s"
-    return {"idle_per_endpoint_max": "3", "body_rate": "5k"}.get(name, "5000")
+    others = {"idle_per_endpoint_max": "3", "body_rate": "5k", "body_rate_grace": "7s", "head_fields_max": "50"}
+    return others.get(name, "5000")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from splitter.errors import DownstreamError, UpstreamError
-from splitter.http1.fields import CHUNKED, UNTIL_CLOSE
+from splitter.http1.fields import CHUNKED, UNTIL_CLOSE, HeadLimits
 from splitter.http1.head import (
     RequestHead,
     ResponseHead,
@@ -364,6 +364,45 @@ class TestLimits:
             with pytest.raises(DownstreamError) as error:
                 parse_request(data, request_end(data, 0))
             assert error.value.status == 414
+
+    @pytest.mark.parametrize(
+        ("limits", "status"),
+        [
+            (HeadLimits(head_bytes=54), 200),
+            (HeadLimits(head_bytes=53), 431),
+            (HeadLimits(fields=2), 200),
+            (HeadLimits(fields=1), 431),
+            (HeadLimits(field_bytes=12), 200),
+            (HeadLimits(field_bytes=11), 431),
+            (HeadLimits(target_bytes=11), 200),
+            (HeadLimits(target_bytes=10), 414),
+        ],
+    )
+    def test_are_exact_and_the_operators(self, limits: HeadLimits, status: int) -> None:
+        """
+        What an operator says is the bound, to the byte.
+        """
+        data = b"GET /0123456789 HTTP/1.1\r\nHost: shop\r\nX: 901234567\r\n\r\n"
+        assert len(data) == 54
+
+        try:
+            parse_request(data, request_end(data, 0, limits), None, limits)
+            got = 200
+        except DownstreamError as error:
+            got = error.status
+
+        assert status == got
+
+    @pytest.mark.parametrize("limits", [HeadLimits(head_bytes=38), HeadLimits(fields=1), HeadLimits(field_bytes=11)])
+    def test_hold_for_answers(self, limits: HeadLimits) -> None:
+        """
+        A stack's head has the same bounds, and no target.
+        """
+        data = b"HTTP/1.1 200 OK\r\nServer: shop\r\nX: 1\r\n\r\n"
+        assert parse_response(data, response_end(data, 0)).status == 200
+
+        with pytest.raises(UpstreamError):
+            parse_response(data, response_end(data, 0, limits), None, limits)
 
 
 class TestResponse:

@@ -725,6 +725,24 @@ class TestOwnAnswers:
         assert origin.peers == []
         assert rig.gateway.stats().replies == ((status, 1),)
 
+    @pytest.mark.parametrize(
+        ("request_bytes", "status"),
+        [
+            (b"GET /" + b"a" * 1024 + b" HTTP/1.1\r\nHost: shop\r\n\r\n", 414),
+            (b"GET / HTTP/1.1\r\nHost: shop\r\n" + b"X: 1\r\n" * 16 + b"\r\n", 431),
+            (b"GET / HTTP/1.1\r\nHost: shop\r\nX: " + b"a" * 1100 + b"\r\n\r\n", 431),
+            (b"GET / HTTP/1.1\r\nHost: shop\r\n" + b"X: 0123456789\r\n" * 15 + b"Y: " + b"a" * 1000, 431),
+        ],
+    )
+    async def test_bounds_of_heads_are_options(self, rig: Rig, request_bytes: bytes, status: int) -> None:
+        """
+        A head that would pass by default is refused where an operator has said so.
+        """
+        bounds = {"head_bytes_max": 1200, "head_fields_max": 16, "field_bytes_max": 1024, "target_bytes_max": 1024}
+        await rig.live(serves(), **bounds)
+
+        assert (await rig.get(request_bytes)).startswith(b"HTTP/1.1 %d " % status)
+
     async def test_body_of_as_much_as_may_be_passes(self, rig: Rig) -> None:
         """
         The bound on a body is exact, in chunks as well.

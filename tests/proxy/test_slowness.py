@@ -171,6 +171,21 @@ class TestDeadlinesOfClients:
 
         assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
 
+    async def test_grace_of_the_rate_is_an_option(self, rig: Rig) -> None:
+        """
+        With a longer grace the same body may drip on.
+        """
+        await rig.live(hangs, body_rate_grace_s=50.0)
+        client = await rig.client()
+        await client.send(b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 9000\r\n\r\n")
+        await until(lambda: connections_are_up(rig))
+        for _ in range(4):
+            await client.send(b"x")
+            await settle(5)
+            rig.pass_time(3)
+
+        assert rig.gateway.in_flight(LIVE) == 1
+
     async def test_no_deadline_while_the_stack_works(self, rig: Rig) -> None:
         """
         A client that has sent everything owes nothing while it waits.
