@@ -58,6 +58,7 @@ class Figures(Collector):
         yield CounterMetricFamily("splitter_flips", "Route tables that were published.", self._flips())
         yield self._sent()
         yield from self._rollouts()
+        yield from self._usage()
         yield from self._requests()
 
     def _sent(self) -> Metric:
@@ -88,6 +89,36 @@ class Figures(Collector):
                     weight.add_metric([name, role], share if role == "shadow" else 1 - share)
                     stack.add_metric([name, role, one.id], 1)
         yield from (state, weight, stack)
+
+    def _usage(self) -> Iterator[Metric]:
+        """Yield what stacks use, as far as somebody can look into them."""
+        labels = ["app", "role"]
+        memory = GaugeMetricFamily(
+            "splitter_stack_memory_bytes", "Working set of the stack's part that is nearest its limit.", labels=labels
+        )
+        limit = GaugeMetricFamily("splitter_stack_memory_limit_bytes", "The limit of that part.", labels=labels)
+        cpu = CounterMetricFamily(
+            "splitter_stack_cpu_seconds", "CPU time of the stack; begins anew where a part does.", labels=labels
+        )
+        processes = GaugeMetricFamily("splitter_stack_processes", "Processes of the stack.", labels=labels)
+        restarts = GaugeMetricFamily(
+            "splitter_stack_restarts", "How often parts of the stack were started again.", labels=labels
+        )
+        kills = GaugeMetricFamily(
+            "splitter_stack_oom_kills", "Parts whose last end was a kill for want of memory.", labels=labels
+        )
+        for name, controller in self._controllers.items():
+            status = controller.status()
+            for role, one in (("live", status.live), ("shadow", status.shadow)):
+                if one is None or one.usage is None:
+                    continue
+                memory.add_metric([name, role], one.usage.memory_bytes)
+                limit.add_metric([name, role], one.usage.memory_limit_bytes)
+                cpu.add_metric([name, role], one.usage.cpu_s)
+                processes.add_metric([name, role], one.usage.pids)
+                restarts.add_metric([name, role], one.usage.restarts)
+                kills.add_metric([name, role], one.usage.oom_kills)
+        yield from (memory, limit, cpu, processes, restarts, kills)
 
     def _requests(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

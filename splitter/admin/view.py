@@ -88,7 +88,7 @@ def _header(status: Json) -> Text:
 
 
 def _stacks(status: Json) -> Table:
-    table = _grid(6)
+    table = _grid(7)
     for role in ("live", "shadow"):
         if (stack := status[role]) is not None:
             table.add_row(*_stack_cells(role, stack))
@@ -102,6 +102,15 @@ def _stack_cells(role: str, stack: Json) -> Iterator[Text]:
     yield Text(f"{stack['requests']:,} req".replace(",", "\u202f"))
     yield Text("errors –" if stack["error_rate"] is None else f"errors {stack['error_rate'] * 100:.2f} %")
     yield Text("p99 –" if stack["p99_us"] is None else f"p99 {_milliseconds(stack['p99_us'])}")
+    yield Text(_usage(stack["usage"]))
+
+
+def _usage(usage: Json | None) -> str:
+    """Return how full a stack's memory is; nothing where that is not known."""
+    if usage is None:
+        return ""
+    memory = f"memory {100 * usage['memory_bytes'] / usage['memory_limit_bytes']:.0f} %"
+    return f"{memory}, restarts {usage['restarts']}" if usage["restarts"] else memory
 
 
 def _milliseconds(micros: int) -> str:

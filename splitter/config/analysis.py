@@ -24,7 +24,7 @@ from splitter.judge.config import (
 from splitter.rollout.options import RolloutOptions
 
 _JUDGE = JudgeConfig()
-_TICK_S = RolloutOptions().tick_s
+_ROLLOUT = RolloutOptions()
 
 Chance: TypeAlias = Annotated[Fraction, Field(gt=0, le=0.5)]
 Part: TypeAlias = Annotated[Fraction, Field(gt=0, le=1)]
@@ -105,8 +105,10 @@ class Analysis(Section):
     """The chance, over a whole rollout, of rolling back a stack that is not worse."""
     false_promotion: Chance = _JUDGE.false_promotion
     """The chance, over a whole rollout, of promoting a stack that is beyond a promotion margin."""
-    tick: Moment = _TICK_S
+    tick: Moment = _ROLLOUT.tick_s
     """How often the figures are looked at."""
+    sample: Moment = _ROLLOUT.sample_s
+    """How often it is looked at what both stacks use: memory, CPU, processes, restarts."""
     warmup: Warmup = Warmup()
     """When latencies and proofs begin to count."""
     dwell: Duration = _JUDGE.dwell_s

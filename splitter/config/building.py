@@ -8,7 +8,7 @@ from pathlib import Path
 
 from provisioners.docker import DockerOptions
 from splitter.alerts import Webhook
-from splitter.config.analysis import judge_config
+from splitter.config.analysis import Analysis, judge_config
 from splitter.config.checks import absolute
 from splitter.config.document import Admin, App, Document, Rollout
 from splitter.config.options import AdminOptions, Config
@@ -64,14 +64,14 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         profiles=app.profiles,
         env_files=tuple(str(absolute(path, file)) for path in app.env_file),
         environment=dict(app.environment),
-        rollout=_rollout(rollout, app.analysis.tick),
+        rollout=_rollout(rollout, app.analysis),
         judge=judge_config(app.analysis, rollout.deadline, OnUndecided(rollout.on_undecided.value)),
         rollback_cost=CostLimits(warn=app.rollback_cost.warn, override=app.rollback_cost.override),
         on_stop=app.on_stop,
     )
 
 
-def _rollout(rollout: Rollout, tick_s: float) -> RolloutOptions:
+def _rollout(rollout: Rollout, analysis: Analysis) -> RolloutOptions:
     return RolloutOptions(
         warm_up_s=rollout.warm_up,
         baseline_wait_s=rollout.baseline_wait,
@@ -81,7 +81,8 @@ def _rollout(rollout: Rollout, tick_s: float) -> RolloutOptions:
         on_undecided=rollout.on_undecided,
         standby_s=rollout.standby,
         drain_s=rollout.drain,
-        tick_s=tick_s,
+        tick_s=analysis.tick,
+        sample_s=analysis.sample,
         provision_deadline_s=rollout.provision_deadline,
         override_deadline_s=rollout.override_deadline,
         rollback_deadline_s=rollout.rollback_deadline,

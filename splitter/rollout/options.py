@@ -36,8 +36,8 @@ class RolloutOptions:
 
     `warm_up_s` is the shadow's time without traffic once it is healthy; `baseline_wait_s` is how much longer it waits
     for enough live requests to compare with.  `hold_s` is the shortest stay on a step, `deadline_s` the longest time of
-    all steps together, `standby_s` how long the former live stack is kept after a promotion.  The other deadlines bound
-    one state each.
+    all steps together, `standby_s` how long the former live stack is kept after a promotion.  Every `tick_s`
+    requests are looked at, every `sample_s` what the stacks use.  The other deadlines bound one state each.
     """
 
     warm_up_s: float = 20.0
@@ -49,6 +49,7 @@ class RolloutOptions:
     standby_s: float = 900.0
     drain_s: float = DRAIN_TIMEOUT_S
     tick_s: float = 1.0
+    sample_s: float = 5.0
     provision_deadline_s: float = 300.0
     override_deadline_s: float = 3_600.0
     rollback_deadline_s: float = 900.0
@@ -78,6 +79,7 @@ _POSITIVE = (
     "deadline_s",
     "drain_s",
     "tick_s",
+    "sample_s",
     "provision_deadline_s",
     "override_deadline_s",
     "rollback_deadline_s",

@@ -8,11 +8,14 @@ from splitter.rollout.analysis import Analysis
 from splitter.rollout.chronicle import Chronicle
 from splitter.rollout.history import Rollout, StackRecord
 from splitter.rollout.machine import State, legal_commands, limit_s
+from splitter.rollout.resources import Resources
 from splitter.rollout.stacks import Stacks
 from splitter.rollout.status import Figures, StackStatus, Status
 
 
-def status_of(app: str, chronicle: Chronicle, stacks: Stacks, analysis: Analysis, trouble: str) -> Status:
+def status_of(
+    app: str, chronicle: Chronicle, stacks: Stacks, analysis: Analysis, resources: Resources, trouble: str
+) -> Status:
     """Return the status of `app`."""
     history = chronicle.history
     rollout, running = history.rollout, history.running
@@ -22,7 +25,12 @@ def status_of(app: str, chronicle: Chronicle, stacks: Stacks, analysis: Analysis
         if record is None:
             return None
         figures = analysis.figures.get(record.id, Figures())
-        return figures.of(record.id, is_up=record.id in stacks.up, services=stacks.services.get(record.digest, 0))
+        return figures.of(
+            record.id,
+            is_up=record.id in stacks.up,
+            services=stacks.services.get(record.digest, 0),
+            usage=resources.last.get(record.id),
+        )
 
     live = stack(running.live if running else history.live)
     shadow = stack(running.shadow) if running else None

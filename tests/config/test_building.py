@@ -27,9 +27,12 @@ class TestDefaults:
 
     def test_cover_every_option_of_a_rollout(self) -> None:
         """
-        No option of a rollout is out of reach of the file; the tick stands under analysis.
+        No option of a rollout is out of reach of the file; tick and sample stand under analysis.
         """
-        reachable = {f"{name}_bp" if name == "steps" else f"{name}_s" for name in Rollout.model_fields} | {"tick_s"}
+        reachable = {f"{name}_bp" if name == "steps" else f"{name}_s" for name in Rollout.model_fields} | {
+            "tick_s",
+            "sample_s",
+        }
 
         assert reachable - {"on_undecided_s"} | {"on_undecided"} == set(RolloutOptions.__dataclass_fields__)
 
