@@ -16,7 +16,7 @@ from provisioners.files import write_json
 from provisioners.tcp import accepts
 from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.model import Endpoint, ServicePort, Stack, StackId, Usage
+from splitter.model import Endpoint, Resources, ServicePort, Stack, StackId
 from splitter.template import Template
 
 CONNECT_PAUSE_S = 0.2
@@ -102,7 +102,7 @@ class StaticProvisioner:
                 return
             await self._pause(retired)
 
-    async def sample(self, stack: StackId) -> Usage | None:
+    async def sample(self, stack: StackId) -> Resources | None:
         """Return None: the servers are not ours to look into."""
         return None
 

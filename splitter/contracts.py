@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from splitter.model import ServicePort, Split, Stack, StackId, Usage, Window
+from splitter.model import Resources, ServicePort, Split, Stack, StackId, Window
 from splitter.template import Template
 
 
@@ -117,7 +117,7 @@ class Provisioner(Protocol):
         """
         ...
 
-    async def sample(self, stack: StackId) -> Usage | None:
+    async def sample(self, stack: StackId) -> Resources | None:
         """Return what `stack` uses now; None where nobody can know it, or nothing of it runs.  Raises EngineError."""
         ...
 

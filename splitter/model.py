@@ -88,7 +88,9 @@ class Resources:
 
     `memory` is what cannot be reclaimed (the working set) and `memory_limit` where the kernel kills, both in bytes and
     of the container or process that is nearest to its limit; `cpu_s` is the CPU time that all have used since they
-    were started, `cpu_limit` how many CPUs they may use together.  `connections` are open sockets.
+    were started, `cpu_limit` how many CPUs they may use together.  `pids` are of the one nearest to its limit too, of
+    all together where none has one.  `connections` are open sockets.  `restarts` are those of the stack's life,
+    `oom_kills` how many of its parts were killed, at their last end, for want of memory.
     """
 
     memory: float | None = None
@@ -99,6 +101,8 @@ class Resources:
     pids_limit: float | None = None
     connections: float | None = None
     connections_limit: float | None = None
+    restarts: int = 0
+    oom_kills: int = 0
 
     @property
     def memory_share(self) -> float | None:
@@ -124,30 +128,6 @@ class Window:
     latency: tuple[tuple[int, int], ...] = ()
     outcomes: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a stack used when it was looked at, all its services together.
-
-    Memory is a working set (what cannot be given back without harm), and that of the one part which is nearest to its
-    limit: limits are the parts' own, and the first that is reached ends the stack.  `cpu_s` counts from the parts'
-    start and begins anew with a restart; `cpus` is how many cores they may use.  `restarts` are those of the stack's
-    life, `oom_kills` the parts whose last end was a kill for want of memory.
-    """
-
-    memory_bytes: int
-    memory_limit_bytes: int
-    cpu_s: float = 0.0
-    cpus: float = 0.0
-    pids: int = 0
-    restarts: int = 0
-    oom_kills: int = 0
-
-    @property
-    def memory(self) -> float:
-        """Return the memory as a fraction of its limit."""
-        return self.memory_bytes / self.memory_limit_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from splitter.judge.calibration import Baseline
 from splitter.judge.config import JudgeConfig
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
-from splitter.model import Counts, Endpoint, Side, Split, Stack, StackId, Usage, Window
+from splitter.model import Counts, Endpoint, Resources, Side, Split, Stack, StackId, Window
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ class FakeEngine:
     refusals: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     ports: int = 20_000
-    usage: dict[StackId, Usage] = field(default_factory=dict)
+    uses: dict[StackId, Resources] = field(default_factory=dict)
 
     def fail(self, stack: StackId) -> None:
         """Raise the next failure that is planned for `stack`."""
@@ -186,9 +186,9 @@ class FakeProvisioner:
             if isinstance(news, StackDied):
                 return
 
-    async def sample(self, stack: StackId) -> Usage | None:
+    async def sample(self, stack: StackId) -> Resources | None:
         self._ask()
-        return self._engine.usage.get(stack)
+        return self._engine.uses.get(stack)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -21,7 +21,7 @@ from provisioners.docker.watching import Watch, stack_of
 from provisioners.finish import finish
 from splitter.contracts import FoundStack, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.model import Stack, StackId, Usage
+from splitter.model import Resources, Stack, StackId
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class DockerProvisioner:
     def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         return Watch(self._engine, self._parts, self._news, stack, self._told.get(stack)).changes()
 
-    async def sample(self, stack: StackId) -> Usage | None:
+    async def sample(self, stack: StackId) -> Resources | None:
         return await sampling.sample(self._engine, self._parts, stack)
 
     async def close(self) -> None:

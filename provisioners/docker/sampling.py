@@ -12,22 +12,22 @@ from typing import Any
 
 from docker import APIClient
 
-from provisioners import usage
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.parts import Parts
-from splitter.model import StackId, Usage
+from provisioners.together import host_limit, together
+from splitter.model import Resources, StackId
 
 NANO = 1e9
 
 
-async def sample(engine: Engine, parts: Parts, stack: StackId) -> Usage | None:
+async def sample(engine: Engine, parts: Parts, stack: StackId) -> Resources | None:
     """Return what the stack's running containers use; None if none runs.  Raises EngineError."""
     listed = await parts.containers(stack)
     found = await asyncio.gather(*(_look(engine, each["Id"]) for each in listed if each["State"] == "running"))
-    return usage.together([each for each in found if each is not None])
+    return together([each for each in found if each is not None])
 
 
-async def _look(engine: Engine, container: str) -> Usage | None:
+async def _look(engine: Engine, container: str) -> Resources | None:
     def ask(client: APIClient) -> tuple[Any, Any]:
         return client.inspect_container(container), client.stats(container, stream=False, one_shot=True)
 
@@ -39,7 +39,7 @@ async def _look(engine: Engine, container: str) -> Usage | None:
         raise
 
 
-def read(inspected: Mapping[str, Any], stats: Mapping[str, Any]) -> Usage | None:
+def read(inspected: Mapping[str, Any], stats: Mapping[str, Any]) -> Resources | None:
     """Return what one container uses; None if the engine has no counters of it, as of one that has just ended."""
     memory, cpu = stats.get("memory_stats") or {}, stats.get("cpu_stats") or {}
     if "usage" not in memory:
@@ -47,12 +47,13 @@ def read(inspected: Mapping[str, Any], stats: Mapping[str, Any]) -> Usage | None
     details = memory.get("stats") or {}
     inactive = details.get("total_inactive_file", details.get("inactive_file", 0))  # version 1, version 2
     config = inspected["HostConfig"]
-    return Usage(
-        memory_bytes=max(0, int(memory["usage"]) - int(inactive)),
-        memory_limit_bytes=int(config.get("Memory") or 0) or usage.of_host(int(memory["limit"])),
+    return Resources(
+        memory=max(0, memory["usage"] - inactive),
+        memory_limit=config.get("Memory") or host_limit(memory["limit"]),
         cpu_s=cpu["cpu_usage"]["total_usage"] / NANO,
-        cpus=_cpus(config) or float(cpu.get("online_cpus") or 1),
-        pids=int((stats.get("pids_stats") or {}).get("current") or 0),
+        cpu_limit=_cpus(config) or float(cpu.get("online_cpus") or 1),
+        pids=(stats.get("pids_stats") or {}).get("current"),
+        pids_limit=_pids(config),
         restarts=int(inspected.get("RestartCount") or 0),
         oom_kills=int(bool(inspected["State"].get("OOMKilled"))),
     )
@@ -64,3 +65,9 @@ def _cpus(config: Mapping[str, Any]) -> float:
         return float(config["NanoCpus"]) / NANO
     quota, period = config.get("CpuQuota") or 0, config.get("CpuPeriod") or 100_000
     return float(quota) / float(period) if quota > 0 else 0.0
+
+
+def _pids(config: Mapping[str, Any]) -> int | None:
+    """Return how many processes a container may have; the engine says 0 or -1 where it may have any number."""
+    limit = int(config.get("PidsLimit") or 0)
+    return limit if limit > 0 else None

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioners import startup
@@ -29,7 +29,7 @@ class Program:
 
     `executable` is an absolute path, `arguments` the whole command line as written.  `ports` are the TCP ports that
     the template knows it by, the main one first; `(0,)` where it names none.  `level` is its place in the start order.
-    `memory_bytes` and `cpus` are what the template allows each replica: nothing holds it to them, but it is measured.
+    Nothing holds it to its `limits`, but what each replica uses is measured against them.
     """
 
     service: str
@@ -47,8 +47,7 @@ class Program:
     restart: str
     stop_signal: int
     stop_grace_s: float
-    memory_bytes: int | None = None
-    cpus: float | None = None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def check(self) -> tuple[str, ...]:
@@ -82,8 +81,7 @@ def read(order: StackOrder, inherited: Mapping[str, str]) -> list[Program]:
             restart=service.restart,
             stop_signal=stop_signal(service.stop_signal) or signal.SIGTERM,
             stop_grace_s=service.stop_grace_s,
-            memory_bytes=service.limits.memory_bytes,
-            cpus=service.limits.cpus,
+            limits=service.limits,
         )
         for name, service in sorted(services.items())
     ]

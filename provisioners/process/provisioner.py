@@ -27,7 +27,7 @@ from provisioners.process.records import Records, Run, StackRecord, missing
 from provisioners.process.supervision import Supervision, order_of
 from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.model import Stack, StackId, Usage
+from splitter.model import Resources, Stack, StackId
 
 PORT_ATTEMPTS_MAX = 3
 
@@ -106,7 +106,7 @@ class ProcessProvisioner:
         if not kept.task.cancelled():
             yield kept.task.result()
 
-    async def sample(self, stack: StackId) -> Usage | None:
+    async def sample(self, stack: StackId) -> Resources | None:
         """Return what the stack's processes use now; None if none of them runs.  Raises EngineError."""
         kept = self._kept.get(stack)
         restarts = kept.supervision.restarts if kept is not None else 0
@@ -121,7 +121,7 @@ class ProcessProvisioner:
             await self._let_be(stack)
         self._children.let_go()
 
-    def _sample(self, stack: StackId, restarts: int) -> Usage | None:
+    def _sample(self, stack: StackId, restarts: int) -> Resources | None:
         record = self._records.stack(stack)
         return sampling.sample(self._records.runs(stack), record.programs if record else (), restarts)
 

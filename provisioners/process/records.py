@@ -21,7 +21,7 @@ from provisioners.process.placement import Place
 from provisioners.process.processes import ProcessId
 from provisioners.process.programs import Program
 from splitter.model import ServicePort, StackId
-from splitter.template import Healthcheck
+from splitter.template import Healthcheck, Limits
 
 VERSION = 1
 STACK_FILE = "stack.json"
@@ -124,7 +124,10 @@ class Records:
 def _program(plain: dict[str, Any]) -> Program:
     check = plain["healthcheck"]
     plain["healthcheck"] = check and Healthcheck(**{**check, "test": tuple(check["test"])})
-    return Program(**{**plain, "arguments": tuple(plain["arguments"]), "ports": tuple(plain["ports"])})
+    limits = Limits(**plain.get("limits", {}))  # an older splitter wrote none
+    return Program(
+        **{**plain, "arguments": tuple(plain["arguments"]), "ports": tuple(plain["ports"]), "limits": limits}
+    )
 
 
 def _place(plain: dict[str, Any]) -> Place:

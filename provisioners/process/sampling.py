@@ -12,21 +12,22 @@ from dataclasses import replace
 
 import psutil
 
-from provisioners import usage
 from provisioners.process.processes import ProcessId, is_alive
 from provisioners.process.programs import Program
 from provisioners.process.records import Run
-from splitter.model import Usage
+from provisioners.together import host_limit, together
+from splitter.model import Resources
+from splitter.template import Limits
 
 
-def sample(runs: Sequence[Run], programs: Sequence[Program], restarts: int) -> Usage | None:
+def sample(runs: Sequence[Run], programs: Sequence[Program], restarts: int) -> Resources | None:
     """Return what the processes of `runs` use, each with all of its session; None if none is alive.  Blocks."""
     leaders = {run.process: run.service for run in runs if run.process is not None and is_alive(run.process)}
     bounds = {program.service: program for program in programs}
     families = _families(leaders)
     found = [_use(family, bounds.get(leaders[leader])) for leader, family in families.items()]
-    together = usage.together([each for each in found if each is not None])
-    return None if together is None else replace(together, restarts=restarts)
+    used = together([each for each in found if each is not None])
+    return None if used is None else replace(used, restarts=restarts)
 
 
 def _families(leaders: Collection[ProcessId]) -> Mapping[ProcessId, list[int]]:
@@ -47,19 +48,19 @@ def _sessions() -> Iterator[tuple[int, int]]:
             continue
 
 
-def _use(family: Sequence[int], program: Program | None) -> Usage | None:
+def _use(family: Sequence[int], program: Program | None) -> Resources | None:
     """Return what one replica uses; None if all of it ended meanwhile."""
     figures = [each for pid in family if (each := _look(pid)) is not None]
     if not figures:
         return None
-    limit = program.memory_bytes if program is not None else None
-    cpus = program.cpus if program is not None else None
-    return Usage(
-        memory_bytes=sum(memory for memory, _ in figures),
-        memory_limit_bytes=limit or usage.of_host(psutil.virtual_memory().total),
+    limits = program.limits if program is not None else Limits()
+    return Resources(
+        memory=sum(memory for memory, _ in figures),
+        memory_limit=limits.memory_bytes or host_limit(psutil.virtual_memory().total),
         cpu_s=sum(seconds for _, seconds in figures),
-        cpus=cpus or float(psutil.cpu_count() or 1),
+        cpu_limit=limits.cpus or float(psutil.cpu_count() or 1),
         pids=len(figures),
+        pids_limit=limits.pids,
     )
 
 

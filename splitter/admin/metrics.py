@@ -9,6 +9,7 @@ import platform
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -24,6 +25,23 @@ from splitter.rollout.machine import State
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 NO_ROLLOUT = "IDLE"
+
+_USES: Final = (
+    ("memory_bytes", GaugeMetricFamily, "Working set of the part of the stack that is nearest its limit."),
+    ("memory_limit_bytes", GaugeMetricFamily, "The memory limit of that part."),
+    ("cpu_seconds", CounterMetricFamily, "CPU time of the stack; begins anew where a part of it does."),
+    ("cpus", GaugeMetricFamily, "How many CPUs the stack may use."),
+    ("pids", GaugeMetricFamily, "Processes of the stack, or of its part that is nearest its limit of them."),
+    ("restarts", GaugeMetricFamily, "How often parts of the stack were started again."),
+    ("oom_kills", GaugeMetricFamily, "Parts of the stack whose last end was a kill for want of memory."),
+)
+_FIELDS: Final = {
+    "memory_bytes": "memory",
+    "memory_limit_bytes": "memory_limit",
+    "cpu_seconds": "cpu_s",
+    "cpus": "cpu_limit",
+}
+"""Where a metric's name, which carries its unit, is not the field's of `model.Resources`."""
 
 
 class Figures(Collector):
@@ -58,7 +76,7 @@ class Figures(Collector):
         yield CounterMetricFamily("splitter_flips", "Route tables that were published.", self._flips())
         yield self._sent()
         yield from self._rollouts()
-        yield from self._usage()
+        yield from self._uses()
         yield from self._requests()
 
     def _sent(self) -> Metric:
@@ -90,35 +108,17 @@ class Figures(Collector):
                     stack.add_metric([name, role, one.id], 1)
         yield from (state, weight, stack)
 
-    def _usage(self) -> Iterator[Metric]:
+    def _uses(self) -> Iterator[Metric]:
         """Yield what stacks use, as far as somebody can look into them."""
-        labels = ["app", "role"]
-        memory = GaugeMetricFamily(
-            "splitter_stack_memory_bytes", "Working set of the stack's part that is nearest its limit.", labels=labels
-        )
-        limit = GaugeMetricFamily("splitter_stack_memory_limit_bytes", "The limit of that part.", labels=labels)
-        cpu = CounterMetricFamily(
-            "splitter_stack_cpu_seconds", "CPU time of the stack; begins anew where a part does.", labels=labels
-        )
-        processes = GaugeMetricFamily("splitter_stack_processes", "Processes of the stack.", labels=labels)
-        restarts = GaugeMetricFamily(
-            "splitter_stack_restarts", "How often parts of the stack were started again.", labels=labels
-        )
-        kills = GaugeMetricFamily(
-            "splitter_stack_oom_kills", "Parts whose last end was a kill for want of memory.", labels=labels
-        )
-        for name, controller in self._controllers.items():
+        families = [(name, kind(f"splitter_stack_{name}", text, labels=["app", "role"])) for name, kind, text in _USES]
+        for app, controller in self._controllers.items():
             status = controller.status()
             for role, one in (("live", status.live), ("shadow", status.shadow)):
-                if one is None or one.usage is None:
-                    continue
-                memory.add_metric([name, role], one.usage.memory_bytes)
-                limit.add_metric([name, role], one.usage.memory_limit_bytes)
-                cpu.add_metric([name, role], one.usage.cpu_s)
-                processes.add_metric([name, role], one.usage.pids)
-                restarts.add_metric([name, role], one.usage.restarts)
-                kills.add_metric([name, role], one.usage.oom_kills)
-        yield from (memory, limit, cpu, processes, restarts, kills)
+                for name, family in families:
+                    figure = getattr(one.uses, _FIELDS.get(name, name)) if one is not None and one.uses else None
+                    if figure is not None:
+                        family.add_metric([app, role], figure)
+        yield from (family for _, family in families)
 
     def _requests(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

@@ -102,15 +102,15 @@ def _stack_cells(role: str, stack: Json) -> Iterator[Text]:
     yield Text(f"{stack['requests']:,} req".replace(",", "\u202f"))
     yield Text("errors –" if stack["error_rate"] is None else f"errors {stack['error_rate'] * 100:.2f} %")
     yield Text("p99 –" if stack["p99_us"] is None else f"p99 {_milliseconds(stack['p99_us'])}")
-    yield Text(_usage(stack["usage"]))
+    yield Text(_memory(stack["uses"]))
 
 
-def _usage(usage: Json | None) -> str:
-    """Return how full a stack's memory is; nothing where that is not known."""
-    if usage is None:
+def _memory(uses: Json | None) -> str:
+    """Return how full a stack's memory is, and whether it was started again; nothing where that is not known."""
+    if uses is None or uses["memory"] is None or not uses["memory_limit"]:
         return ""
-    memory = f"memory {100 * usage['memory_bytes'] / usage['memory_limit_bytes']:.0f} %"
-    return f"{memory}, restarts {usage['restarts']}" if usage["restarts"] else memory
+    memory = f"memory {100 * uses['memory'] / uses['memory_limit']:.0f} %"
+    return f"{memory}, restarts {uses['restarts']}" if uses["restarts"] else memory
 
 
 def _milliseconds(micros: int) -> str:

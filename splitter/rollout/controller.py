@@ -34,7 +34,7 @@ from splitter.rollout.options import AppOptions
 from splitter.rollout.pacing import Moment, due
 from splitter.rollout.planning import Planner, TemplateReader
 from splitter.rollout.recovery import reconcile
-from splitter.rollout.resources import Resources
+from splitter.rollout.sampling import Sampling
 from splitter.rollout.stacks import News, Stacks, pause_s
 from splitter.rollout.status import Status
 from splitter.rollout.steering import JUDGED, Steering
@@ -82,7 +82,7 @@ class Controller:
             tell=lambda news: self._inbox.put(partial(self._incidents.take, news)),
             forget=self._on_gone,
         )
-        self._resources = Resources(
+        self._sampling = Sampling(
             app.name, provisioner, clock, up=lambda: self._stacks.up, every_s=app.rollout.sample_s
         )
         self._effects = Effects(
@@ -122,7 +122,7 @@ class Controller:
                 self._stacks.begin(tasks)
                 self._steering.begin(tasks)
                 await self._begin(tasks)
-                tasks.create_task(self._resources.run(), name=f"{self._app.name}: samples")
+                tasks.create_task(self._sampling.run(), name=f"{self._app.name}: samples")
                 tasks.create_task(self._keep_ticking(), name=f"{self._app.name}: ticks")
                 await self._inbox.work()
         finally:
@@ -141,7 +141,7 @@ class Controller:
     def status(self) -> Status:
         """Return what people see of the app at this moment."""
         return status_of(
-            self._app.name, self._chronicle, self._stacks, self._analysis, self._resources, self._steering.trouble
+            self._app.name, self._chronicle, self._stacks, self._analysis, self._sampling, self._steering.trouble
         )
 
     async def events(self, after_seq: int = 0) -> list[Event]:
@@ -323,7 +323,7 @@ class Controller:
     def _on_gone(self, stack: StackId) -> None:
         self._incidents.forget(stack)
         self._analysis.forget(stack)
-        self._resources.forget(stack)
+        self._sampling.forget(stack)
         self._forget(stack)
 
     # --- Notes, ticks ------------------------------------------------------------------------------------------------

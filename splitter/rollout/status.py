@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from splitter.judge.verdict import KpiVerdict
 from splitter.kpi import merge, percentile, throughput
-from splitter.model import StackId, Usage, Window
+from splitter.model import Resources, StackId, Window
 
 RECENT_WINDOWS: Final = 60  # percentiles and rates are those of the last minute at the usual tick
 
@@ -19,7 +19,7 @@ RECENT_WINDOWS: Final = 60  # percentiles and rates are those of the last minute
 class StackStatus:
     """One stack.  `requests` and `error_rate` count since the split began, latencies and `rps` are those of late.
 
-    Rates and percentiles are None where there was nothing to measure, `usage` where nobody can look into the stack.
+    Rates and percentiles are None where there was nothing to measure, `uses` where nobody can look into the stack.
     """
 
     id: StackId
@@ -32,7 +32,7 @@ class StackStatus:
     p99_us: int | None = None
     rps: float = 0.0
     in_flight: int = 0
-    usage: Usage | None = None
+    uses: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +89,10 @@ class Figures:
     def rps(self) -> float:
         return throughput(merge(self._recent)) if self._recent else 0.0
 
-    def of(self, stack: StackId, *, is_up: bool, services: int, usage: Usage | None = None) -> StackStatus:
+    def of(self, stack: StackId, *, is_up: bool, services: int, uses: Resources | None = None) -> StackStatus:
         """Return the figures as the status of `stack`."""
         if not self._recent:
-            return StackStatus(stack, is_up, services, usage=usage)
+            return StackStatus(stack, is_up, services, uses=uses)
         recent = merge(self._recent)
         return StackStatus(
             id=stack,
@@ -105,5 +105,5 @@ class Figures:
             p99_us=percentile(recent, 0.99),
             rps=throughput(recent),
             in_flight=recent.in_flight,
-            usage=usage,
+            uses=uses,
         )

@@ -8,13 +8,13 @@ from splitter.rollout.analysis import Analysis
 from splitter.rollout.chronicle import Chronicle
 from splitter.rollout.history import Rollout, StackRecord
 from splitter.rollout.machine import State, legal_commands, limit_s
-from splitter.rollout.resources import Resources
+from splitter.rollout.sampling import Sampling
 from splitter.rollout.stacks import Stacks
 from splitter.rollout.status import Figures, StackStatus, Status
 
 
 def status_of(
-    app: str, chronicle: Chronicle, stacks: Stacks, analysis: Analysis, resources: Resources, trouble: str
+    app: str, chronicle: Chronicle, stacks: Stacks, analysis: Analysis, sampling: Sampling, trouble: str
 ) -> Status:
     """Return the status of `app`."""
     history = chronicle.history
@@ -29,7 +29,7 @@ def status_of(
             record.id,
             is_up=record.id in stacks.up,
             services=stacks.services.get(record.digest, 0),
-            usage=resources.last.get(record.id),
+            uses=sampling.last.get(record.id),
         )
 
     live = stack(running.live if running else history.live)

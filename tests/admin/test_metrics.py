@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from splitter.admin.metrics import BUCKETS_S, Figures, histogram, renderer
 from splitter.alerts import AlertTotals
 from splitter.kpi import Ledger
-from splitter.model import StackId
+from splitter.model import Resources, StackId
 from splitter.rollout.status import Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, FakeController
 
@@ -75,6 +75,26 @@ class TestRequests:
             4,
         ]
         assert value(samples, "splitter_request_duration_seconds_count", **labels) == 4
+
+
+class TestUses:
+    def test_stand_there_for_each_stack_that_can_be_looked_into(self) -> None:
+        """
+        Figures that nobody knows have no sample: none is better than a zero.
+        """
+        uses = Resources(memory=450.0, memory_limit=1_000.0, cpu_s=12.5, restarts=1)
+
+        samples = scraped(ledger(), replace(SPLITTING, live=replace(LIVE, uses=uses)))
+
+        names = {name: figure for (name, labels), figure in samples.items() if name.startswith("splitter_stack_")}
+        del names["splitter_stack_info"]
+        assert names == {
+            "splitter_stack_memory_bytes": 450.0,
+            "splitter_stack_memory_limit_bytes": 1_000.0,
+            "splitter_stack_cpu_seconds_total": 12.5,
+            "splitter_stack_restarts": 1.0,
+            "splitter_stack_oom_kills": 0.0,
+        }
 
 
 class TestRollout:

@@ -10,6 +10,7 @@ from rich.console import Console
 from splitter.admin import view
 from splitter.admin.client import Update
 from splitter.admin.wire import event_object, plain
+from splitter.model import Resources
 from splitter.rollout.status import Status
 from tests.admin.controllers import LIVE, SPLITTING, event
 
@@ -58,6 +59,14 @@ class TestStatusView:
         }
 
         assert "rollback cost: 30 (VOL1, EX1)" in lines(replace(SPLITTING, rollback_cost=cost))
+
+    def test_says_how_full_a_stack_is(self) -> None:
+        """
+        Memory stands beside the figures of the requests, and so do restarts, where there were some.
+        """
+        uses = Resources(memory=450.0, memory_limit=1_000.0, restarts=2)
+
+        assert lines(replace(SPLITTING, live=replace(LIVE, uses=uses)))[1].endswith("memory 45 %, restarts 2")
 
     def test_says_what_is_down_and_what_is_wrong(self) -> None:
         """

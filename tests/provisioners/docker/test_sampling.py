@@ -7,7 +7,7 @@ import pytest
 
 from provisioners.docker import DockerProvisioner
 from provisioners.docker.sampling import read
-from splitter.model import StackId, Usage
+from splitter.model import Resources, StackId
 from splitter.template import Limits
 from tests.provisioners.docker.samples import inspected
 from tests.provisioners.docker.stage import WEB, order, server, template
@@ -39,13 +39,15 @@ class TestRead:
         found = read(limited(Memory=200 * MIB), stats(inactive))
 
         assert found is not None
-        assert (found.memory_bytes, found.memory_limit_bytes) == (70 * MIB, 200 * MIB)
+        assert (found.memory, found.memory_limit) == (70 * MIB, 200 * MIB)
 
     def test_without_limits_the_host_counts(self) -> None:
         """
         A container that may use everything is measured against nine tenths of its host's memory, and all its cores.
         """
-        assert read(inspected(), stats()) == Usage(70 * MIB, 900 * MIB, cpu_s=2.5, cpus=4.0, pids=7)
+        assert read(inspected(), stats()) == Resources(
+            memory=70 * MIB, memory_limit=900 * MIB, cpu_s=2.5, cpu_limit=4.0, pids=7
+        )
 
     @pytest.mark.parametrize("config", [{"NanoCpus": 1_500_000_000}, {"CpuQuota": 150_000, "CpuPeriod": 100_000}])
     def test_cores_are_read_either_way(self, config: Mapping[str, Any]) -> None:
@@ -55,7 +57,7 @@ class TestRead:
         found = read(limited(**config), stats())
 
         assert found is not None
-        assert found.cpus == 1.5
+        assert found.cpu_limit == 1.5
 
     def test_restarts_and_kills_are_told(self) -> None:
         """
@@ -79,16 +81,17 @@ class TestOnAnEngine:
         """
         All containers of a stack count, each against its own limits.
         """
-        limits = Limits(memory_bytes=64 * MIB, cpus=0.5)
+        limits = Limits(memory_bytes=64 * MIB, cpus=0.5, pids=50)
         ordered = order(app, template(server(limits=limits), server("api", limits=limits)), WEB)
         stack = await provisioner.create(ordered, lambda step: None)
 
         found = await provisioner.sample(stack.id)
 
         assert found is not None
-        assert found.memory_limit_bytes == 64 * MIB
-        assert 0 < found.memory < 1
-        assert (found.cpus, found.pids >= 2, found.cpu_s > 0) == (1.0, True, True)
+        assert found.memory_limit == 64 * MIB
+        assert 0 < (found.memory or 0) < 64 * MIB
+        assert (found.pids, found.pids_limit, found.cpu_limit) == (1, 50, 1.0)
+        assert found.cpu_s
 
     async def test_nothing_of_an_unknown_stack(self, provisioner: DockerProvisioner, app: str) -> None:
         """

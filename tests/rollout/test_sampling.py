@@ -7,30 +7,30 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from splitter.model import StackId, Usage
-from splitter.rollout.resources import Resources
+from splitter.model import Resources, StackId
+from splitter.rollout.sampling import Sampling
 from tests.fakes import FakeClock, FakeEngine, FakeProvisioner
 from tests.rollout.stage import staged
 
 WEB = StackId("shop-r1")
-HALF = Usage(50, 100)
+HALF = Resources(memory=50, memory_limit=100)
 
 
 class Sampled:
-    """Resources of one stack that is up, over an engine that a test may break."""
+    """Samples of one stack that is up, over an engine that a test may break."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.engine = FakeEngine()
         self.up = {WEB}
-        self.resources = Resources("shop", FakeProvisioner(self.engine, self.clock), self.clock, lambda: self.up, 5.0)
+        self.sampling = Sampling("shop", FakeProvisioner(self.engine, self.clock), self.clock, lambda: self.up, 5.0)
 
 
 @contextlib.asynccontextmanager
 async def sampled() -> AsyncIterator[Sampled]:
-    """Yield resources that are being sampled."""
+    """Yield a sampling that runs."""
     made = Sampled()
-    task = asyncio.get_running_loop().create_task(made.resources.run())
+    task = asyncio.get_running_loop().create_task(made.sampling.run())
     try:
         yield made
     finally:
@@ -45,26 +45,26 @@ class TestTake:
         A tick between two samples has none.
         """
         async with sampled() as made:
-            made.engine.usage[WEB] = HALF
+            made.engine.uses[WEB] = HALF
             await made.clock.pass_(6.0)
 
-            assert made.resources.take(WEB) == HALF
-            assert made.resources.take(WEB) is None
+            assert made.sampling.take(WEB) == HALF
+            assert made.sampling.take(WEB) is None
             await made.clock.pass_(5.0)
-            assert made.resources.take(WEB) == HALF
+            assert made.sampling.take(WEB) == HALF
 
     async def test_has_nothing_of_a_stack_that_is_gone(self) -> None:
         """
         A stack that was retired leaves no sample behind.
         """
         async with sampled() as made:
-            made.engine.usage[WEB] = HALF
+            made.engine.uses[WEB] = HALF
             await made.clock.pass_(1.0)
 
-            made.resources.forget(WEB)
+            made.sampling.forget(WEB)
 
-            assert made.resources.take(WEB) is None
-            assert made.resources.last == {}
+            assert made.sampling.take(WEB) is None
+            assert made.sampling.last == {}
 
 
 class TestFailure:
@@ -73,7 +73,7 @@ class TestFailure:
         An engine that is away for a minute costs one line in the log and the samples of that minute.
         """
         async with sampled() as made:
-            made.engine.usage[WEB] = HALF
+            made.engine.uses[WEB] = HALF
             made.engine.is_gone = True
             with caplog.at_level(logging.WARNING):
                 await made.clock.pass_(60.0)
@@ -82,7 +82,7 @@ class TestFailure:
 
             assert len(caplog.records) == 1
             assert "shop-r1: what it uses is not known: the engine's socket refuses connections" in caplog.text
-            assert made.resources.take(WEB) == HALF
+            assert made.sampling.take(WEB) == HALF
 
     async def test_of_ours_does_not_end_sampling(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -91,17 +91,17 @@ class TestFailure:
         A bug in a provisioner is logged, and the next sample is tried all the same.
         """
 
-        async def broken(self: FakeProvisioner, stack: StackId) -> Usage | None:
+        async def broken(self: FakeProvisioner, stack: StackId) -> Resources | None:
             raise ZeroDivisionError
 
         async with sampled() as made:
-            made.engine.usage[WEB] = HALF
+            made.engine.uses[WEB] = HALF
             with monkeypatch.context() as patch:
                 patch.setattr(FakeProvisioner, "sample", broken)
                 await made.clock.pass_(6.0)
             await made.clock.pass_(6.0)
 
-            assert made.resources.take(WEB) == HALF
+            assert made.sampling.take(WEB) == HALF
 
 
 class TestStatus:
@@ -110,10 +110,10 @@ class TestStatus:
         Also without a rollout: whoever looks at an app sees how full it is.
         """
         async with staged() as stage:
-            stage.engine.usage[WEB] = HALF
+            stage.engine.uses[WEB] = HALF
             await stage.clock.pass_(10.0)
 
             live = stage.controller.status().live
 
             assert live is not None
-            assert live.usage == HALF
+            assert live.uses == HALF

@@ -11,20 +11,20 @@ from typing import Final
 
 from splitter.contracts import Clock, Provisioner
 from splitter.errors import EngineError
-from splitter.model import StackId, Usage
+from splitter.model import Resources, StackId
 
 SAMPLE_TIMEOUT_S: Final = 30.0
 
 log = logging.getLogger(__name__)
 
 
-class Resources:
+class Sampling:
     """The last sample of each stack that is up.  Written by `run` alone; `take` marks a sample as told."""
 
     def __init__(
         self, app: str, provisioner: Provisioner, clock: Clock, up: Callable[[], Collection[StackId]], every_s: float
     ) -> None:
-        self.last: dict[StackId, Usage] = {}
+        self.last: dict[StackId, Resources] = {}
         self._app = app
         self._provisioner = provisioner
         self._clock = clock
@@ -39,7 +39,7 @@ class Resources:
             await asyncio.gather(*(self._sample(stack) for stack in tuple(self._up())))
             await self._clock.sleep(self._every_s)
 
-    def take(self, stack: StackId) -> Usage | None:
+    def take(self, stack: StackId) -> Resources | None:
         """Return the newest sample of `stack`, unless it was taken before."""
         if stack not in self._untold:
             return None
@@ -55,15 +55,15 @@ class Resources:
     async def _sample(self, stack: StackId) -> None:
         try:
             async with asyncio.timeout(SAMPLE_TIMEOUT_S):
-                usage = await self._provisioner.sample(stack)
+                used = await self._provisioner.sample(stack)
         except (EngineError, TimeoutError) as error:
             self._say_once(stack, str(error) or f"no answer within {SAMPLE_TIMEOUT_S:g} s")
         except Exception:
             log.exception("%s: what it uses could not be asked", stack)
         else:
             self._silent.discard(stack)
-            if usage is not None and stack in self._up():
-                self.last[stack] = usage
+            if used is not None and stack in self._up():
+                self.last[stack] = used
                 self._untold.add(stack)
 
     def _say_once(self, stack: StackId, why: str) -> None:
