@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.section import Section
-from splitter.config.units import Count, Duration, Moment, Size, Some
+from splitter.config.units import Count, Duration, Moment, Networks, Size, Some
 from splitter.proxy.options import ProxyOptions
 
 BUFFER_BYTES_MIN = 4 * 1024
@@ -24,6 +24,9 @@ Connections: TypeAlias = Annotated[Some, Field(le=CONNECTIONS_MAX)]
 
 
 class Proxy(Section):
+    trusted_peers: Networks = _PROXY.trusted_peers
+    """Proxies in front of splitter, as addresses or networks: their `X-Forwarded-*` and `Forwarded` are passed on and
+    added to, and the address that they name is the client's. Of anybody else these fields are replaced."""
     head_max: Head = _PROXY.head_bytes_max
     """The largest head of a request (431 beyond it) or an answer (502), its first line and all its fields."""
     head_fields_max: Annotated[Count, Field(ge=FIELDS_MIN, le=FIELDS_MAX)] = _PROXY.head_fields_max
@@ -91,6 +94,7 @@ class Proxy(Section):
 def proxy_options(section: Proxy) -> ProxyOptions:
     """Return the data plane's options."""
     return ProxyOptions(
+        trusted_peers=section.trusted_peers,
         head_bytes_max=section.head_max,
         head_fields_max=section.head_fields_max,
         field_bytes_max=section.field_max,

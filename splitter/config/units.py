@@ -141,6 +141,22 @@ def listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def network(value: object) -> object:
+    """Return a network, or the network of a single address."""
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError as error:
+        wanted = "write an address or a network, for example 10.0.0.0/8 or ::1"
+        raise ValueError(f"{value!r} is no network ({error}); {wanted}") from None
+
+
+Networks: TypeAlias = Annotated[
+    tuple[Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(network)], ...],
+    BeforeValidator(listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    Unit("network or list of networks", lambda networks: ", ".join(map(str, networks))),
+]
+
 Texts: TypeAlias = Annotated[
     tuple[str, ...],
     BeforeValidator(listed),

@@ -69,7 +69,7 @@ IDENTITY = frozenset(
 )
 """Fields by which splitter tells a stack who asks."""
 
-PROTECTED = IDENTITY | {b"content-length", b"host", b"transfer-encoding", b"via"}
+PROTECTED = IDENTITY | {b"content-length", b"host", b"traceparent", b"transfer-encoding", b"via"}
 """Fields that no client may nominate away or shadow by a name with underscores."""
 
 _NO_OPTIONS: frozenset[bytes] = frozenset()

@@ -3,17 +3,20 @@
 Rule 1: the lines that are kept are slices of what came; ours stand behind them.  So nothing that a peer sent can take
 the place of what splitter says.
 Rule 2: one hop, one framing: `Content-Length` passes, `Transfer-Encoding` is always ours.
-Rule 3: `X-Forwarded-*` and `Forwarded` say what splitter itself has seen: the peer of the connection, never what that
-peer claims.
+Rule 3: a request that was here before is refused (RFC 9110 §7.6.3).  `Via` names this very daemon for that, so that
+two of them may stand one behind the other; an answer's `Via` says just `splitter`: which one is no client's business.
+Rule 4: an answer that a stack has not dated gets the date of its coming (RFC 9110 §6.6.1).
 
 A client's request id is passed on if it is one word of at most 128 visible characters; else it gets a new one.
 """
 
+from splitter.errors import DownstreamError
 from splitter.http1.fields import CHUNKED
 from splitter.http1.head import RequestHead, ResponseHead
+from splitter.http1.identity import Peer
+from splitter.http1.tracing import child
 
 _VIA = (b"Via: 1.0 splitter\r\n", b"Via: 1.1 splitter\r\n")
-_VIA_RESPONSE = _VIA[1]
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 PERSIST = b""
@@ -21,41 +24,41 @@ PERSIST_1_0 = b"Connection: keep-alive\r\n"
 CLOSE = b"Connection: close\r\n"
 
 
-def identity(address: str, port: int, scheme: str) -> bytes:
-    """Return the lines that tell a stack who asks: the client's address, and the port and scheme it came in by."""
-    text = f"X-Forwarded-For: {address}\r\nX-Forwarded-Proto: {scheme}\r\nX-Forwarded-Port: {port}\r\n"
-    return text.encode("ascii")
+def request_fields(head: RequestHead, peer: Peer, name: bytes) -> bytes:
+    """Return the field lines that a stack gets, but for those that no two requests share.
 
-
-def request_fields(head: RequestHead, identity: bytes, default_host: bytes) -> bytes:
-    """Return the field lines that a stack gets, but for the request id.
-
-    They follow from the client's field lines alone where the target is in origin form.  `default_host` is for clients
-    of HTTP/1.0 that name none.
+    They follow from the client's field lines alone where the target is in origin form.  `name` is that of this daemon
+    in Via.  Raises DownstreamError for a request that has passed it before.
     """
     fields = head.fields
-    host = head.host.encode("ascii")
-    lines = [head.kept, identity]
-    if not host:
-        host = default_host
+    if name in fields.via:
+        raise DownstreamError(502, "loop", "the request was here before: an endpoint of a stack leads back to splitter")
+    host = head.host.encode("ascii") or peer.default_host
+    lines = [head.kept, peer.lines(host, fields.claims)]
+    if not head.host:
         lines.insert(0, b"Host: %b\r\n" % host)
-    lines.append(b"X-Forwarded-Host: %b\r\n" % host)
     if fields.length == CHUNKED:
         lines.append(_CHUNKED)
     if fields.takes_trailers:
         lines.append(b"TE: trailers\r\nConnection: TE\r\n")
-    lines.append(_VIA[fields.minor])
+    lines.append(b"Via: 1.%d %b\r\n" % (fields.minor, name))
     return b"".join(lines)
 
 
-def request_head(head: RequestHead, fields: bytes, request_id: bytes) -> bytes:
-    """Return the head that a stack gets."""
-    return b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b\r\n\r\n" % (head.method, head.target, fields, request_id)
+def request_head(head: RequestHead, fields: bytes, request_id: bytes, trace: bytes = b"") -> bytes:
+    """Return the head that a stack gets; `trace` is its `trace_line`, if there is one."""
+    line = b"%b %b HTTP/1.1\r\n%bX-Request-Id: %b\r\n%b\r\n"
+    return line % (head.method, head.target, fields, request_id, trace)
+
+
+def trace_line(parent: bytes, dice: bytes) -> bytes:
+    """Return the line that makes a request a child of `parent`; `dice` as `tracing.child` wants them."""
+    return b"traceparent: %b\r\n" % child(parent, dice)
 
 
 def interim_head(head: ResponseHead) -> bytes:
     """Return an interim response as a client of HTTP/1.1 gets it."""
-    return b"%b\r\n%b%b\r\n" % (head.line, head.fields.kept, _VIA_RESPONSE)
+    return b"%b\r\n%b%b\r\n" % (head.line, head.fields.kept, _VIA[head.minor])
 
 
 def connection_line(minor: int, persists: bool) -> bytes:
@@ -65,8 +68,14 @@ def connection_line(minor: int, persists: bool) -> bytes:
     return CLOSE
 
 
-def response_head(head: ResponseHead, connection: bytes, *, is_chunked: bool = False) -> bytes:
-    """Return the head of a final response as a client gets it; `is_chunked`: its body follows in chunks."""
+def response_head(head: ResponseHead, connection: bytes, date: bytes, *, is_chunked: bool = False) -> bytes:
+    """Return the head of a final response as a client gets it; `is_chunked`: its body follows in chunks.
+
+    `date` is the line for responses that have none.
+    """
+    fields = head.fields
+    if not fields.has_date:
+        connection = date + connection
     if is_chunked:
-        return b"%b\r\n%b%b%b%b\r\n" % (head.line, head.fields.kept, _CHUNKED, _VIA_RESPONSE, connection)
-    return b"%b\r\n%b%b%b\r\n" % (head.line, head.fields.kept, _VIA_RESPONSE, connection)
+        return b"%b\r\n%b%b%b%b\r\n" % (head.line, fields.kept, _CHUNKED, _VIA[head.minor], connection)
+    return b"%b\r\n%b%b%b\r\n" % (head.line, fields.kept, _VIA[head.minor], connection)

@@ -16,6 +16,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import ClassVar
 
 from splitter.errors import DownstreamError, SplitterError
+from splitter.http1 import tracing
 from splitter.http1.fields import (
     CHUNKED,
     FRAMING_RULES,
@@ -44,14 +45,37 @@ _HOST = re.compile(rb"(?:" + _NAME + rb"|\[([0-9A-Fa-f:.]+)\])(?::[0-9]{0,5})?")
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
 
+def _claim(name: bytes) -> Callable[["RequestFields", bytes], bool]:
+    """Return the rule of a field by which a client says who asks: it is noted, and ends here."""
+
+    def read(fields: "RequestFields", value: bytes) -> bool:
+        if value:
+            fields.claims += ((name, value),)
+        return False
+
+    return read
+
+
 class RequestFields(FieldReader):
     """What the fields of a request say; `minor` is its HTTP/1 minor version, on which some of it depends.
 
     `host` is None where there is none, which only HTTP/1.0 may.  `request_id` is the client's, if it is fit to be
-    passed on.  `takes_trailers` is `TE: trailers`, `expects_continue` is `Expect: 100-continue`.
+    passed on.  `takes_trailers` is `TE: trailers`, `expects_continue` is `Expect: 100-continue`.  `claims` are the
+    lines by which the client says who else is behind it, `via` the hops that it names, `traceparent` is None where
+    there is none.
     """
 
-    __slots__ = ("expects_continue", "host", "minor", "persists", "request_id", "takes_trailers")
+    __slots__ = (
+        "claims",
+        "expects_continue",
+        "host",
+        "minor",
+        "persists",
+        "request_id",
+        "takes_trailers",
+        "traceparent",
+        "via",
+    )
 
     def __init__(self, block: bytes, minor: int, limits: HeadLimits = HEAD_LIMITS) -> None:
         self.minor = minor
@@ -59,12 +83,17 @@ class RequestFields(FieldReader):
         self.request_id: bytes | None = None
         self.takes_trailers = False
         self.expects_continue = False
+        self.claims: tuple[tuple[bytes, bytes], ...] = ()
+        self.via = b""
+        self.traceparent: bytes | None = None
         super().__init__(block, limits)
         self.persists = b"close" not in self.options and (minor == 1 or b"keep-alive" in self.options)
         if self.host is None and minor == 1:
             raise self.refuse("there is no Host")
         if self.length == CHUNKED and minor == 0:
             raise self.refuse("Transfer-Encoding in HTTP/1.0")
+        if self._has_lost_trace():
+            self.kept = without(self.kept, (b"tracestate",))
 
     def refuse(self, message: str) -> SplitterError:
         return client_fault(message)
@@ -102,12 +131,25 @@ class RequestFields(FieldReader):
         self._seen += (b"x-request-id",)
         return False
 
+    def read_traceparent(self, value: bytes) -> bool:
+        self.traceparent = tracing.parent(value) if self.traceparent is None else tracing.INVALID
+        return False
+
+    def _has_lost_trace(self) -> bool:
+        return self.traceparent == tracing.INVALID
+
+    def read_via(self, value: bytes) -> bool:
+        self.via = b"%b,%b" % (self.via, value)
+        return True
+
     RULES: ClassVar[Mapping[bytes, Callable[..., bool]]] = {
         **FRAMING_RULES,
-        **dict.fromkeys(IDENTITY, FieldReader.drop),
+        **{name: _claim(name) for name in IDENTITY},
         b"expect": read_expect,
         b"host": read_host,
         b"te": read_te,
+        b"traceparent": read_traceparent,
+        b"via": read_via,
         b"x-request-id": read_request_id,
     }
     RULED_LINES: ClassVar[re.Pattern[bytes]] = ruled_lines(RULES)
@@ -153,9 +195,17 @@ class RequestHead:
 class ResponseFields(FieldReader):
     """What the fields of a response say; where nothing says its length, the body ends with the connection."""
 
-    __slots__ = ()
+    __slots__ = ("has_date",)
 
-    RULES: ClassVar[Mapping[bytes, Callable[..., bool]]] = FRAMING_RULES
+    def __init__(self, block: bytes, limits: HeadLimits = HEAD_LIMITS) -> None:
+        self.has_date = False
+        super().__init__(block, limits)
+
+    def read_date(self, _: bytes) -> bool:
+        self.has_date = True
+        return True
+
+    RULES: ClassVar[Mapping[bytes, Callable[..., bool]]] = {**FRAMING_RULES, b"date": read_date}
     RULED_LINES: ClassVar[re.Pattern[bytes]] = ruled_lines(RULES)
     LENGTH_UNSAID: ClassVar[int] = UNTIL_CLOSE
 
@@ -166,13 +216,14 @@ class ResponseFields(FieldReader):
 class ResponseHead:
     """A response up to its blank line: `line` is the status line as HTTP/1.1, without CRLF.
 
-    `persists`: the stack keeps its connection open after this response.
+    `minor` is the version that the stack speaks.  `persists`: it keeps its connection open after this response.
     """
 
-    __slots__ = ("fields", "line", "persists", "status")
+    __slots__ = ("fields", "line", "minor", "persists", "status")
 
     def __init__(self, line: bytes, minor: int, status: int, fields: ResponseFields) -> None:
         self.line = line
+        self.minor = minor
         self.status = status
         self.fields = fields
         options = fields.options

@@ -13,6 +13,7 @@ Long because the states of a connection, which its events meet in any order, are
 
 import asyncio
 import logging
+import secrets
 import socket
 import struct
 from typing import Protocol, cast
@@ -21,6 +22,7 @@ from splitter.errors import DownstreamError
 from splitter.http1 import forwarding
 from splitter.http1.body import RequestBody
 from splitter.http1.head import RequestFields, RequestHead, parse_request, request_end
+from splitter.http1.identity import Peer
 from splitter.proxy.deadlines import NEVER, Timed
 from splitter.proxy.exchange import Exchange
 from splitter.proxy.gateway import Gateway
@@ -67,12 +69,10 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_body",
         "_body_bytes",
         "_body_since",
-        "_default_host",
         "_exchange",
         "_former",
         "_former_lines",
         "_gateway",
-        "_identity",
         "_inbox",
         "_is_ended",
         "_is_full",
@@ -80,6 +80,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_is_to_head",
         "_minor",
         "_owner",
+        "_peer",
         "_scanned",
         "_stops",
         "_unsent",
@@ -95,8 +96,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._owner = owner
         self.transport: asyncio.Transport
         self.address = ""
-        self._identity = b""
-        self._default_host = b""
+        self._peer: Peer
         self._at = _HEAD
         self._inbox = b""
         self._scanned = 0  # of the inbox, in search of a head's end
@@ -128,9 +128,7 @@ class ClientConnection(asyncio.Protocol, Timed):
             transport.abort()
             return
         self.address = peer[0]
-        self._identity = forwarding.identity(peer[0], local[1], "http")
-        host = f"[{local[0]}]" if ":" in local[0] else local[0]
-        self._default_host = f"{host}:{local[1]}".encode()
+        self._peer = Peer(peer[0], local[0], local[1], "http", is_trusted=self._gateway.trusts(peer[0]))
         self._gateway.deadlines.within(self, self._gateway.times.keep_alive)
         if not self._owner.opened(self):
             self.persists = False
@@ -226,7 +224,9 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._gateway.counters.count_reply(reply.status)
         if self._at != _WAIT:
             self.persists = False
-        answer = encode(reply, self._minor, is_to_head=self._is_to_head, persists=self.persists)
+        answer = encode(
+            reply, self._minor, self._gateway.date_line, is_to_head=self._is_to_head, persists=self.persists
+        )
         self._gateway.outbox.post(self.transport, answer)
         self.end()
 
@@ -327,11 +327,16 @@ class ClientConnection(asyncio.Protocol, Timed):
         if fields is self._former and head.kept is fields.kept:
             lines = self._former_lines
         else:
-            lines = forwarding.request_fields(head, self._identity, self._default_host)
-            if head.kept is fields.kept:  # else the target named another host
-                self._former, self._former_lines = fields, lines
+            lines = forwarding.request_fields(head, self._peer, self._gateway.name)
+            self._former = fields if head.kept is fields.kept else None  # the target named another host
+            self._former_lines = lines
+            if self._peer.is_trusted:
+                self.address = self._peer.client(fields.claims, self._gateway.options.trusted_peers)
         request_id = fields.request_id or self._gateway.next_request_id()
-        return forwarding.request_head(head, lines, request_id)
+        if fields.traceparent is None:
+            return forwarding.request_head(head, lines, request_id)
+        trace = forwarding.trace_line(fields.traceparent, secrets.token_hex(24).encode())
+        return forwarding.request_head(head, lines, request_id, trace)
 
     def _read_on(self, data: bytes) -> None:
         """Send more of the body on."""

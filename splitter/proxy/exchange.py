@@ -176,18 +176,19 @@ class Exchange:
             return
         client = self._client
         minor = self._head.fields.minor
+        date = self._gateway.date_line
         self._status = head.status
         if not self._is_sent:
             client.persists = False
         if length >= 0:
-            out = response_head(head, connection_line(minor, client.persists))
+            out = response_head(head, connection_line(minor, client.persists), date)
         elif minor:
             self._is_chunked_out = True
-            out = response_head(head, connection_line(minor, client.persists), is_chunked=True)
+            out = response_head(head, connection_line(minor, client.persists), date, is_chunked=True)
             payload = self._chunked(payload, trailers)
         else:  # HTTP/1.0 knows no chunks
             self._is_delimited_out = client.persists = False
-            out = response_head(head, CLOSE)
+            out = response_head(head, CLOSE, date)
         self._gateway.outbox.post(client.transport, out + payload if payload else out)
         if trailers is not None:
             self._finish()

@@ -13,8 +13,10 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from splitter.contracts import Drained
+from splitter.http1.identity import is_trusted
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, StackId
 from splitter.proxy.deadlines import TICK_S, Deadlines
@@ -77,6 +79,8 @@ class Gateway:
         self.deadlines = Deadlines()
         self.outbox = Outbox()
         self.counters = Counters()
+        self.date_line = _date_line()
+        self.name = b"splitter-%b" % secrets.token_hex(4).encode()  # in Via
         self.monotonic = monotonic
         self._ledger = ledger
         self._dials: set[Dial] = set()
@@ -91,6 +95,7 @@ class Gateway:
 
     def start(self) -> None:
         """Let time pass, on the running event loop.  Idempotent."""
+        self.date_line = _date_line()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
@@ -126,6 +131,11 @@ class Gateway:
     def next_request_id(self) -> bytes:
         """Return an id that no other request has."""
         return b"%b%012x" % (self._request_id_prefix, next(self._request_numbers))
+
+    def trusts(self, address: str) -> bool:
+        """Return whether a peer is believed what it says of others."""
+        networks = self.options.trusted_peers
+        return bool(networks) and is_trusted(address, networks)
 
     def in_flight(self, stack: StackId) -> int:
         """Return how many requests `stack` has in flight."""
@@ -168,6 +178,7 @@ class Gateway:
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self.date_line = _date_line()
         self.deadlines.advance()
 
     def _traffic_of(self, stack: StackId) -> Traffic:
@@ -188,3 +199,8 @@ class Gateway:
                 idle_max=self.options.idle_per_endpoint_max,
             )
         return pool
+
+
+def _date_line() -> bytes:
+    """Return the line that dates an answer; it is right to a tick."""
+    return f"Date: {formatdate(usegmt=True)}\r\n".encode("ascii")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from splitter import limits
+from splitter.http1.identity import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +18,16 @@ class ListenerOptions:
 class ProxyOptions:
     """Times, room and connections, for all listeners and stacks.
 
-    The four bounds of heads hold for requests and for responses.  `head_timeout_s` is for a whole request head, from
-    its first byte.  A request body must make progress within `body_timeout_s` and, after `body_rate_grace_s`, come at
-    `body_rate_bytes_per_s` in the mean.  A stack gets
-    `connect_timeout_s` to accept a connection, `first_byte_timeout_s` from a request's last byte to a response's
-    head, and `response_timeout_s` between two pieces of its body; a client gets that long to take a full write buffer.
+    `trusted_peers` are believed what they say of the clients behind them.  The four bounds of heads hold for requests
+    and for responses.  `head_timeout_s` is for a whole request head, from its first byte.  A request body must make
+    progress within `body_timeout_s` and, after `body_rate_grace_s`, come at `body_rate_bytes_per_s` in the mean.  A
+    stack gets `connect_timeout_s` to accept a connection, `first_byte_timeout_s` from a request's last byte to a
+    response's head, and `response_timeout_s` between two pieces of its body; a client gets that long to take a full
+    write buffer.
     `body_bytes_max` 0 is no bound: bodies are streamed, never held.
     """
 
+    trusted_peers: tuple[Network, ...] = ()
     head_bytes_max: int = limits.HEAD_BYTES_MAX
     head_fields_max: int = limits.HEAD_FIELDS_MAX
     field_bytes_max: int = limits.FIELD_BYTES_MAX

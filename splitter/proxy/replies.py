@@ -27,11 +27,12 @@ class Reply:
 NO_ROUTE = Reply(404, "destination_not_found")
 NO_STACK = Reply(503, "destination_unavailable")
 NO_ROOM = Reply(503, "connection_limit_reached")
-HEAD_TIMEOUT = Reply(408, "connection_timeout")
-BODY_TIMEOUT = Reply(408, "connection_timeout")
+HEAD_TIMEOUT = Reply(408, "http_request_error")
+BODY_TIMEOUT = Reply(408, "http_request_error")
 OUR_FAULT = Reply(500, "proxy_internal_error")
 
 _DOWNSTREAM = {405: "http_request_denied", 413: "http_request_denied", 501: "http_request_denied"}
+_DOWNSTREAM[502] = "proxy_loop_detected"
 _UPSTREAM = {
     "connect": Reply(502, "connection_refused"),
     "connect_timeout": Reply(504, "connection_timeout"),
@@ -53,8 +54,8 @@ def to_stack_fault(error: UpstreamError) -> Reply:
 
 
 @lru_cache(maxsize=512)
-def encode(reply: Reply, minor: int, *, is_to_head: bool, persists: bool) -> bytes:
-    """Return `reply` as a whole response to a client of HTTP/1.`minor`."""
+def encode(reply: Reply, minor: int, date: bytes, *, is_to_head: bool, persists: bool) -> bytes:
+    """Return `reply` as a whole response to a client of HTTP/1.`minor`; `date` is its line."""
     phrase = HTTPStatus(reply.status).phrase
     body = f"{reply.status} {phrase}\n"
     retry = f"Retry-After: {_RETRY_AFTER_S}\r\n" if reply.status == HTTPStatus.SERVICE_UNAVAILABLE else ""
@@ -66,5 +67,5 @@ def encode(reply: Reply, minor: int, *, is_to_head: bool, persists: bool) -> byt
         f"{retry}{allow}"
         f"Proxy-Status: splitter; error={reply.error}\r\n"
     )
-    answer = head.encode() + connection_line(minor, persists) + b"\r\n"
+    answer = head.encode() + date + connection_line(minor, persists) + b"\r\n"
     return answer if is_to_head else answer + body.encode()

@@ -46,6 +46,20 @@ class TestProxy:
             "9:56: proxy.field_max: 6144 is more than head_max (4096); write at most that",
         ]
 
+    def test_trusts_networks_and_single_addresses(self) -> None:
+        """
+        One network needs no list; a host with a mask, which may mean either, is refused.
+        """
+        trusted = read(GOOD + "proxy: {trusted_peers: [10.0.0.0/8, 192.0.2.1, '::1']}\n").proxy.trusted_peers
+
+        assert [str(network) for network in trusted] == ["10.0.0.0/8", "192.0.2.1/32", "::1/128"]
+        assert len(read(GOOD + "proxy: {trusted_peers: fd00::/8}\n").proxy.trusted_peers) == 1
+        (mistake,) = mistakes(GOOD + "proxy: {trusted_peers: [10.0.0.1/8]}\n")
+        assert mistake == (
+            "9:25: proxy.trusted_peers[0]: '10.0.0.1/8' is no network (10.0.0.1/8 has host bits set); "
+            "write an address or a network, for example 10.0.0.0/8 or ::1"
+        )
+
     def test_has_no_buffer_by_a_slip(self) -> None:
         """
         A size whose unit was forgotten is too small to work with.
@@ -57,5 +71,11 @@ def _other(name: str) -> str:
     """Return a value that no option has by default."""
     if name.endswith("timeout"):
         return "7s"
-    others = {"idle_per_endpoint_max": "3", "body_rate": "5k", "body_rate_grace": "7s", "head_fields_max": "50"}
+    others = {
+        "trusted_peers": "::1",
+        "idle_per_endpoint_max": "3",
+        "body_rate": "5k",
+        "body_rate_grace": "7s",
+        "head_fields_max": "50",
+    }
     return others.get(name, "5000")

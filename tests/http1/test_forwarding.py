@@ -1,7 +1,15 @@
 """The outgoing heads, line by line."""
 
+import pytest
+
+from splitter.errors import DownstreamError
 from splitter.http1 import forwarding
 from splitter.http1.head import RequestHead, parse_request, parse_response, request_end, response_end
+from splitter.http1.identity import Peer
+
+NAME = b"splitter-1"
+DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+PARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def request(data: bytes) -> RequestHead:
@@ -11,8 +19,11 @@ def request(data: bytes) -> RequestHead:
 def outgoing(data: bytes) -> list[bytes]:
     """Return the lines that a stack gets for a request of 192.0.2.1 at port 8080."""
     head = request(data)
-    fields = forwarding.request_fields(head, forwarding.identity("192.0.2.1", 8080, "http"), b"127.0.0.1:8080")
-    return forwarding.request_head(head, fields, head.fields.request_id or b"new").split(b"\r\n")
+    peer = Peer("192.0.2.1", "127.0.0.1", 8080, "http", is_trusted=False)
+    fields = forwarding.request_fields(head, peer, NAME)
+    parent = head.fields.traceparent
+    trace = b"" if parent is None else forwarding.trace_line(parent, b"1" * 32 + b"2" * 16)
+    return forwarding.request_head(head, fields, head.fields.request_id or b"new", trace).split(b"\r\n")
 
 
 class TestRequestHead:
@@ -30,7 +41,8 @@ class TestRequestHead:
             b"X-Forwarded-Proto: http",
             b"X-Forwarded-Port: 8080",
             b"X-Forwarded-Host: shop:80",
-            b"Via: 1.1 splitter",
+            b'Forwarded: for=192.0.2.1;proto=http;host="shop:80"',
+            b"Via: 1.1 splitter-1",
             b"X-Request-Id: new",
             b"",
             b"",
@@ -44,7 +56,7 @@ class TestRequestHead:
 
         assert lines[:2] == [b"GET / HTTP/1.1", b"Host: 127.0.0.1:8080"]
         assert b"X-Forwarded-Host: 127.0.0.1:8080" in lines
-        assert b"Via: 1.0 splitter" in lines
+        assert b"Via: 1.0 splitter-1" in lines
 
     def test_framing_is_ours(self) -> None:
         """
@@ -82,6 +94,45 @@ class TestRequestHead:
 
         assert [line for line in lines if b"equest-" in line] == [b"X-Request-Id: mine"]
 
+    def test_trace_goes_on_with_a_parent_of_ours(self) -> None:
+        """
+        A valid traceparent keeps its trace and its state; one that is not valid, or comes twice, is replaced without.
+        """
+        head = b"GET / HTTP/1.1\r\nHost: shop\r\ntracestate: a=1\r\n"
+
+        good = outgoing(head + b"Traceparent: " + PARENT + b"\r\n\r\n")
+        bad = outgoing(head + b"traceparent: 00-1-2-3\r\n\r\n")
+        double = outgoing(head + b"traceparent: " + PARENT + b"\r\ntraceparent: " + PARENT + b"\r\n\r\n")
+        none = outgoing(head + b"\r\n")
+
+        assert [line for line in good if line.lower().startswith(b"trace")] == [
+            b"tracestate: a=1",
+            b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-2222222222222222-01",
+        ]
+        for lines in (bad, double):
+            assert [line for line in lines if line.lower().startswith(b"trace")] == [
+                b"traceparent: 00-11111111111111111111111111111111-2222222222222222-00"
+            ]
+        assert [line for line in none if line.startswith(b"trace")] == [b"tracestate: a=1"]
+
+    @pytest.mark.parametrize("via", [b"1.1 splitter-1", b"1.0 a, 1.1 splitter-1 (x)", b"1.1 a\r\nVia: 1.1 splitter-1"])
+    def test_that_was_here_before_is_refused(self, via: bytes) -> None:
+        """
+        A request whose Via names this daemon goes round in a circle.
+        """
+        with pytest.raises(DownstreamError) as error:
+            outgoing(b"GET / HTTP/1.1\r\nHost: shop\r\nVia: " + via + b"\r\n\r\n")
+
+        assert error.value.status == 502
+
+    def test_passes_behind_another_daemon(self) -> None:
+        """
+        Another splitter in front is no circle; its Via stays, ours is the last.
+        """
+        lines = outgoing(b"GET / HTTP/1.1\r\nHost: shop\r\nVia: 1.1 splitter-2\r\n\r\n")
+
+        assert [line for line in lines if line.startswith(b"Via")] == [b"Via: 1.1 splitter-2", b"Via: 1.1 splitter-1"]
+
 
 class TestResponseHead:
     def test_says_framing_and_connection_behind_what_was_sent(self) -> None:
@@ -91,16 +142,29 @@ class TestResponseHead:
         data = b"HTTP/1.0 200 OK\r\nServer: x\r\nConnection: close\r\nVia: 1.1 other\r\n\r\n"
         head = parse_response(data, response_end(data, 0))
 
-        assert forwarding.response_head(head, forwarding.CLOSE, is_chunked=True).split(b"\r\n") == [
+        assert forwarding.response_head(head, forwarding.CLOSE, DATE, is_chunked=True).split(b"\r\n") == [
             b"HTTP/1.1 200 OK",
             b"Server: x",
             b"Via: 1.1 other",
             b"Transfer-Encoding: chunked",
-            b"Via: 1.1 splitter",
+            b"Via: 1.0 splitter",
+            DATE.strip(),
             b"Connection: close",
             b"",
             b"",
         ]
+
+    def test_is_dated_once(self) -> None:
+        """
+        The date of a stack's answer stands; one without gets ours.
+        """
+        for line, dates in ((b"dATE: yesterday\r\n", [b"dATE: yesterday"]), (b"", [DATE.strip()])):
+            data = b"HTTP/1.1 200 OK\r\n" + line + b"\r\n"
+            head = parse_response(data, response_end(data, 0))
+
+            lines = forwarding.response_head(head, forwarding.PERSIST, DATE).split(b"\r\n")
+
+            assert dates == [each for each in lines if each.lower().startswith(b"date")]
 
     def test_connection_is_said_where_it_is_not_known(self) -> None:
         """

@@ -12,7 +12,9 @@ from splitter.http1 import forwarding
 from splitter.http1.body import ChunkedBody, chunk, last_chunk
 from splitter.http1.fields import CHUNKED, HOP_BY_HOP, IDENTITY, UNTIL_CLOSE, stack_fault
 from splitter.http1.head import RequestHead, ResponseHead, parse_request, parse_response, request_end, response_end
+from splitter.http1.identity import Peer
 
+PEER = Peer("192.0.2.1", "127.0.0.1", 80, "http", is_trusted=False)
 TOKEN = "!#$%&'*+-.^_`|~0123456789ABCXYZabcxyz"
 NAMES = st.sampled_from(
     ["Accept", "Cookie", "X-A", "x_b", "Connection", "Keep-Alive", "Upgrade", "X-Forwarded-For", "Via", "TE", "Range"]
@@ -22,7 +24,7 @@ LINES = st.lists(st.tuples(NAMES, VALUES), max_size=8)
 FRAMING = st.sampled_from([b"", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n"])
 METHODS = st.sampled_from([b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"X-OWN"])
 TARGETS = st.text("/abc?=&%.;~|[]", max_size=20).map(lambda text: b"/" + text.encode())
-OURS = re.compile(rb"via|x-request-id|x-forwarded-.*|connection|te|transfer-encoding")
+OURS = re.compile(rb"via|x-request-id|x-forwarded-.*|forwarded|connection|te|transfer-encoding")
 
 
 def block(lines: list[tuple[str, str]]) -> bytes:
@@ -75,7 +77,7 @@ class TestRequests:
         head = request(data)
         if head is None:
             return
-        fields = forwarding.request_fields(head, forwarding.identity("192.0.2.1", 80, "http"), b"x")
+        fields = forwarding.request_fields(head, PEER, b"splitter-1")
         body = {0: b"", 3: b"abc", CHUNKED: chunk(b"abc") + last_chunk()}[head.fields.length]
 
         seen, payload = seen_by_server(forwarding.request_head(head, fields, b"id") + body)
@@ -127,7 +129,7 @@ class TestResponses:
             return
         length = head.body_length(method == b"HEAD")
         is_chunked = length in (CHUNKED, UNTIL_CLOSE)
-        out = forwarding.response_head(head, forwarding.PERSIST, is_chunked=is_chunked)
+        out = forwarding.response_head(head, forwarding.PERSIST, b"Date: now\r\n", is_chunked=is_chunked)
         payload = b"abc" if length else b""
         out += chunk(payload) + last_chunk() if is_chunked else payload
 

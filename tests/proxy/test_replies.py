@@ -6,6 +6,8 @@ import pytest
 from splitter.errors import DownstreamError, UpstreamError
 from splitter.proxy import replies
 
+DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+
 
 class TestEncode:
     @pytest.mark.parametrize("status", [400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 502, 503, 504, 505])
@@ -19,12 +21,13 @@ class TestEncode:
         peer.send(h11.Request(method="HEAD" if is_to_head else "GET", target="/", headers=[("Host", "shop")]))
         peer.send(h11.EndOfMessage())
         reply = replies.Reply(status, "http_request_error")
-        peer.receive_data(replies.encode(reply, minor, is_to_head=is_to_head, persists=True))
+        peer.receive_data(replies.encode(reply, minor, DATE, is_to_head=is_to_head, persists=True))
 
         head = peer.next_event()
 
         assert isinstance(head, h11.Response)
         assert head.status_code == status
+        assert (b"date", DATE[6:-2]) in list(head.headers)
         assert (b"proxy-status", b"splitter; error=http_request_error") in list(head.headers)
         assert isinstance(peer.next_event(), h11.EndOfMessage if is_to_head else h11.Data)
 
@@ -32,8 +35,8 @@ class TestEncode:
         """
         503 carries Retry-After, and no other answer does.
         """
-        assert b"Retry-After: 1\r\n" in replies.encode(replies.NO_STACK, 1, is_to_head=False, persists=True)
-        assert b"Retry-After" not in replies.encode(replies.NO_ROUTE, 1, is_to_head=False, persists=True)
+        assert b"Retry-After: 1\r\n" in replies.encode(replies.NO_STACK, 1, DATE, is_to_head=False, persists=True)
+        assert b"Retry-After" not in replies.encode(replies.NO_ROUTE, 1, DATE, is_to_head=False, persists=True)
 
     def test_names_no_stack(self) -> None:
         """
@@ -41,7 +44,7 @@ class TestEncode:
         """
         reply = replies.to_stack_fault(UpstreamError("reset", "10.0.0.7:80 closed"))
 
-        assert b"10.0.0.7" not in replies.encode(reply, 1, is_to_head=False, persists=False)
+        assert b"10.0.0.7" not in replies.encode(reply, 1, DATE, is_to_head=False, persists=False)
 
 
 class TestFaults:
