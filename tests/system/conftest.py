@@ -1,14 +1,14 @@
 """What the system's tests need once: the image that their container stacks run."""
 
-import asyncio
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
-from provisioners.docker import Engine
-from splitter.demo.image import pack_python
 from tests.conftest import engine_missing
+from tests.images import packed
+from tests.system.harness import APP
 from tests.system.stories import IMAGE
 
 
@@ -26,22 +26,15 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def remove_leftovers() -> None:
     for kind, remove in (("container", ["rm", "-f"]), ("network", ["network", "rm"])):
         listing = ["docker", kind, "ls", "-q", *(["-a"] if kind == "container" else [])]
-        found = subprocess.run([*listing, "--filter", "label=splitter.app=shop"], capture_output=True, text=True).stdout
+        found = subprocess.run(
+            [*listing, "--filter", f"label=splitter.app={APP}"], capture_output=True, text=True
+        ).stdout
         if found:
             subprocess.run(["docker", *remove, *found.split()], capture_output=True)
 
 
 @pytest.fixture(scope="session")
-def demo_image() -> None:
-    """Make the image of this very Python and the demo's app, where there is an engine to make it."""
-    if engine_missing():
-        return
-
-    async def pack() -> None:
-        engine = Engine()
-        try:
-            await pack_python(IMAGE, engine)
-        finally:
-            await engine.close()
-
-    asyncio.run(pack())
+def demo_image() -> Iterator[None]:
+    """Make the image of the demo's app, where there is an engine to make it."""
+    with nullcontext() if engine_missing() else packed(IMAGE):
+        yield

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ import aiohttp
 from provisioners.process.ports import free_ports
 
 ROOT = Path(__file__).parent.parent.parent
+APP = f"shop{uuid.uuid4().hex[:6]}"  # of this run alone: names of containers are the engine's
+FIRST, SECOND = f"{APP}-r1", f"{APP}-r2"  # its stacks, in the order of their making
 WAIT_S = 120.0
 POLL_S = 0.05
 
@@ -157,19 +160,19 @@ class Daemon:
                 raise RefusedCallError(response.status, content["error"])
             return content
 
-    async def status(self, app: str = "shop") -> Json:
+    async def status(self, app: str = APP) -> Json:
         return await self.call("GET", f"/apps/{app}")
 
-    async def deploy(self, template: Path | str, app: str = "shop", **body: Any) -> Json:
+    async def deploy(self, template: Path | str, app: str = APP, **body: Any) -> Json:
         return await self.call("POST", f"/apps/{app}/deploy", {"files": [str(template)], **body})
 
-    async def command(self, name: str, app: str = "shop", why: str = "test") -> Json:
+    async def command(self, name: str, app: str = APP, why: str = "test") -> Json:
         return await self.call("POST", f"/apps/{app}/{name}", {"by": "test", "why": why})
 
-    async def state(self, app: str = "shop") -> str:
+    async def state(self, app: str = APP) -> str:
         return str((await self.status(app))["state"])
 
-    async def reaches(self, *states: str, app: str = "shop", wait_s: float = WAIT_S) -> Json:
+    async def reaches(self, *states: str, app: str = APP, wait_s: float = WAIT_S) -> Json:
         """Return the status once the app's rollout is in one of `states`."""
 
         async def there() -> Json | None:
@@ -186,7 +189,7 @@ class Daemon:
             raise
         return found
 
-    async def events(self, app: str = "shop") -> list[Json]:
+    async def events(self, app: str = APP) -> list[Json]:
         found: list[Json] = (await self.call("GET", f"/apps/{app}/events"))["events"]
         return found
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 from splitter.demo import stage
-from tests.system.harness import Json
+from tests.system.harness import APP, Json
 
-IMAGE = "splitter-demo:1"
+IMAGE = f"splitter-demo:{APP}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class World:
 def config(
     world: World, template: Path, *, rollout: Json | None = None, analysis: Json | None = None, **app: object
 ) -> str:
-    """Return a configuration for one app `shop`."""
+    """Return a configuration for one app, `APP`."""
     times = {"warm_up": "500ms", "steps": ["20%", "50%"], "hold": "500ms", "standby": "1s", "deadline": "100s"}
     judge = {
         "tick": "250ms",
@@ -74,7 +74,7 @@ def config(
         "state_dir": "state",
         "admin": {"socket": "s.sock"},
         "apps": {
-            "shop": {
+            APP: {
                 "provisioner": world.provisioner,
                 "template": str(template),
                 "on_stop": "retire",

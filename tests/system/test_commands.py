@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.system.harness import ROOT, Daemon, eventually, traffic
+from tests.system.harness import APP, FIRST, ROOT, SECOND, Daemon, eventually, traffic
 from tests.system.stories import World, config
 
 WORLD = World("process")
@@ -55,9 +55,9 @@ class TestDeployAndWait:
             shown = await splitter(daemon, "status")
 
         assert ended.code == 0, ended.out + ended.err
-        assert "shop-r2 gets 20 %" in ended.out
+        assert f"{SECOND} gets 20 %" in ended.out
         assert "is proven" in ended.out
-        assert "shop-r1 is kept as standby" in ended.out
+        assert f"{FIRST} is kept as standby" in ended.out
         assert shown.code == 0
         assert "r2" in shown.out
         assert load.failures == []
@@ -74,7 +74,7 @@ class TestDeployAndWait:
 
         lines = [json.loads(line) for line in ended.out.splitlines()]
         assert ended.code == 1
-        assert lines[0] == {"app": "shop", "rollout": "shop-2"}
+        assert lines[0] == {"app": APP, "rollout": f"{APP}-2"}
         assert "worse" in {line.get("kind") for line in lines}
         assert lines[-1]["state"] == "ROLLED_BACK"
 
@@ -161,14 +161,14 @@ class TestCommands:
         """
         text = config(WORLD, WORLD.release(tmp_path, "one"))
         document = yaml.safe_load(text.replace("@PORT@", "8080"))
-        document["apps"]["shop"]["rollout"]["steps"] = ["5%", "120%"]
-        document["apps"]["shop"]["rutes"] = document["apps"]["shop"].pop("routes")
+        document["apps"][APP]["rollout"]["steps"] = ["5%", "120%"]
+        document["apps"][APP]["rutes"] = document["apps"][APP].pop("routes")
         (tmp_path / "splitter.yaml").write_text(yaml.safe_dump(document))
 
         ended = await splitter(Daemon(tmp_path, ""), "validate", "-c", "splitter.yaml")
 
         assert ended.code == 2
-        assert "apps.shop.rollout.steps[1]" in ended.err
+        assert f"apps.{APP}.rollout.steps[1]" in ended.err
         assert "routes" in ended.err
         assert "splitter.yaml:" in ended.err
 
@@ -190,7 +190,7 @@ class TestRestart:
                 await eventually("it serves", lambda: load.by_version.get("two", 0) > 20)
             status = await daemon.status()
 
-        assert status["live"]["id"] == "shop-r2"
+        assert status["live"]["id"] == SECOND
         assert load.failures == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.system.harness import Daemon, Json, RefusedCallError, eventually, traffic
+from tests.system.harness import FIRST, Daemon, Json, RefusedCallError, eventually, traffic
 from tests.system.stories import World, config
 from tests.system.test_kill import running_stacks
 
@@ -59,7 +59,7 @@ class TestTemplate:
             for word in words:
                 assert word in refused.value.error["message"]
             assert (await daemon.status())["rollout"] == ""
-            assert running_stacks(PROCESS, daemon) == {"shop-r1"}
+            assert running_stacks(PROCESS, daemon) == {FIRST}
 
     async def test_that_names_a_missing_command_is_refused(self, tmp_path: Path) -> None:
         """
@@ -92,7 +92,7 @@ class TestState:
                 await daemon.deploy(template("two"))
 
             assert refused.value.status == 409
-            assert running_stacks(PROCESS, daemon) == {"shop-r1"}
+            assert running_stacks(PROCESS, daemon) == {FIRST}
 
 
 class TestShadow:
@@ -107,7 +107,7 @@ class TestShadow:
                 status = await daemon.reaches("ROLLED_BACK", "HALTED")
             assert load.failures == []
             assert "two" not in load.by_version
-            assert running_stacks(world, daemon) == {"shop-r1"}
+            assert running_stacks(world, daemon) == {FIRST}
             return status, await daemon.events()
 
     async def test_that_exits_at_once(self, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ class TestShadow:
             with pytest.raises(RefusedCallError, match="no-such-image:9"):
                 await daemon.deploy(DOCKER.template(tmp_path, "two", {"web": service}))
 
-            assert running_stacks(DOCKER, daemon) == {"shop-r1"}
+            assert running_stacks(DOCKER, daemon) == {FIRST}
 
 
 @contextlib.asynccontextmanager
@@ -234,7 +234,7 @@ class TestEngine:
                 await eventually("live serves", lambda: load.by_version["one"] > before + 100)
                 await engine.open()
                 await daemon.reaches("ROLLED_BACK")
-                await eventually("nothing is left", lambda: running_stacks(DOCKER, daemon) == {"shop-r1"})
+                await eventually("nothing is left", lambda: running_stacks(DOCKER, daemon) == {FIRST})
 
             assert load.failures == []
 
@@ -342,9 +342,9 @@ class TestFullDisk:
                 await eventually("the trouble is over", lambda: _no_trouble(daemon))
 
             assert before >= 0
-            assert status["live"]["id"] == "shop-r1"
+            assert status["live"]["id"] == FIRST
             assert load.failures == []
-            assert running_stacks(PROCESS, daemon) == {"shop-r1"}
+            assert running_stacks(PROCESS, daemon) == {FIRST}
 
 
 async def _trouble(daemon: Daemon) -> bool:

@@ -9,7 +9,7 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.system.harness import Daemon, Json, Traffic, eventually, traffic
+from tests.system.harness import FIRST, SECOND, Daemon, Json, Traffic, eventually, traffic
 from tests.system.stories import World, config
 
 WORLDS = [World("process"), pytest.param(World("docker"), marks=pytest.mark.docker)]
@@ -127,7 +127,7 @@ class TestKill:
                 await daemon.reaches("PROMOTED", "ROLLED_BACK")
                 status = await agree(world, daemon)
 
-        assert status["live"]["id"] == ("shop-r2" if status["state"] == "PROMOTED" else "shop-r1")
+        assert status["live"]["id"] == (SECOND if status["state"] == "PROMOTED" else FIRST)
         assert load.failures == []
         return status
 
@@ -149,7 +149,7 @@ class TestKill:
                 await daemon.reaches(*ON_THE_WAY_BACK[moment])
                 status = await agree(world, daemon)
 
-        assert status["live"]["id"] == "shop-r1"
+        assert status["live"]["id"] == FIRST
         assert load.failures == []
 
     async def test_while_a_person_is_asked(self, world: World, tmp_path: Path) -> None:
@@ -169,12 +169,12 @@ class TestKill:
             await daemon.start()
             await daemon.ready()
             await daemon.reaches("AWAITING_OVERRIDE")
-            assert running_stacks(world, daemon) == {"shop-r1"}
+            assert running_stacks(world, daemon) == {FIRST}
             await daemon.command("rollback")
             await daemon.reaches("ROLLED_BACK")
             status = await agree(world, daemon)
 
-        assert status["live"]["id"] == "shop-r1"
+        assert status["live"]["id"] == FIRST
 
     async def test_of_a_daemon_whose_stacks_died_with_it(self, world: World, tmp_path: Path) -> None:
         """
@@ -192,7 +192,7 @@ class TestKill:
                 await eventually("it serves", lambda: load.answered > 20)
             status = await agree(world, daemon)
 
-        assert status["live"]["id"] == "shop-r1"
+        assert status["live"]["id"] == FIRST
         assert load.failures == []
 
 

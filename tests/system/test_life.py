@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Daemon, RefusedCallError, eventually, traffic
+from tests.system.harness import FIRST, SECOND, Daemon, RefusedCallError, eventually, traffic
 from tests.system.stories import World, config
 
 WORLDS = [World("process"), pytest.param(World("docker"), marks=pytest.mark.docker)]
@@ -31,7 +31,7 @@ class TestGoodRelease:
                 await eventually("the new version serves", lambda: load.by_version.get("two", 0) > before + 50)
 
         assert status["state"] == "PROMOTED", status["last_event"]
-        assert status["live"]["id"] == "shop-r2"
+        assert status["live"]["id"] == SECOND
         assert load.failures == []
 
     async def test_can_be_undone_while_its_standby_is_kept(self, world: World, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ class TestGoodRelease:
                 await eventually("the old version serves", lambda: load.by_version["one"] > before + 50)
 
         assert status["state"] == "ROLLED_BACK"
-        assert status["live"]["id"] == "shop-r1"
+        assert status["live"]["id"] == FIRST
         assert load.failures == []
 
 
@@ -87,9 +87,9 @@ class TestWorseRelease:
             decision = next(event for event in await daemon.events() if event["kind"] in ("worse", "shadow_died"))
 
         assert status["state"] == "ROLLED_BACK"
-        assert status["live"]["id"] == "shop-r1"
+        assert status["live"]["id"] == FIRST
         assert status["shadow"] is None
-        assert "shop-r2" in decision["sentence"]
+        assert SECOND in decision["sentence"]
         assert load.failures == []
 
     async def test_that_gets_unhealthy_is_rolled_back(self, world: World, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """One image for all tests of this folder, and for each test an installation of its own, of which nothing is left."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 from docker import APIClient
 
 from provisioners.docker import DockerOptions, DockerProvisioner, Engine
-from splitter.demo.image import pack_python
+from tests.images import packed
 from tests.provisioners.docker.stage import IMAGE
 
 BRIDGE = DockerOptions(pull=False)
@@ -19,19 +18,8 @@ MakeProvisioner = Callable[..., DockerProvisioner]
 @pytest.fixture(scope="session")
 def image() -> Iterator[str]:
     """The tag of an image with the tests' app."""
-
-    async def pack() -> None:
-        engine = Engine()
-        try:
-            await pack_python(IMAGE, engine, Path(__file__).parent / "app.py")
-        finally:
-            await engine.close()
-
-    asyncio.run(pack())
-    yield IMAGE
-    client = Engine().connect()
-    client.remove_image(IMAGE, force=True)
-    client.close()
+    with packed(IMAGE, Path(__file__).parent / "app.py") as tag:
+        yield tag
 
 
 @pytest.fixture
