@@ -38,6 +38,7 @@ from splitter.judge.judge import Judge
 from splitter.kpi import Ledger
 from splitter.limits import DRAIN_TIMEOUT_S
 from splitter.model import StackId
+from splitter.proxy.access import AccessLog
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.listener import Listener
 from splitter.rollout.controller import Controller
@@ -68,7 +69,8 @@ async def serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(config):
+    async with running(config) as daemon:
+        loop.add_signal_handler(signal.SIGHUP, daemon.rotate)
         gc.collect()
         gc.freeze()  # what was built lives as long as we do; no collection needs to look at it again
         await stop.wait()
@@ -94,7 +96,8 @@ class Daemon:
         self.clock = WallClock()
         self.active = ActiveTable()
         self.ledger = Ledger(self.clock.monotonic)
-        self.gateway = Gateway(self.active, self.ledger, config.proxy)
+        self.access = AccessLog(config.access_log) if config.access_log is not None else None
+        self.gateway = Gateway(self.active, self.ledger, config.proxy, access=self.access)
         rules = [rule for app in config.apps.values() for rule in app.routes]
         dice = random.Random()  # noqa: S311 - it splits traffic and keeps no secret
         self.switch = BuiltinSwitch(self.active, rules, self.gateway.drain, dice.randrange)
@@ -111,6 +114,9 @@ class Daemon:
         stack.push_async_callback(self._retire_what_is_not_kept)
         alerts = asyncio.create_task(self.alerts.run(), name="alerts")
         stack.push_async_callback(self._end_alerts, alerts)
+        if self.access is not None:
+            self.access.start()
+            stack.callback(self.access.close)
         stack.push_async_callback(self.gateway.close)
         for listener in self.listeners:
             stack.push_async_callback(listener.close, 0.0)  # where the start fails; else it is closed by then
@@ -130,7 +136,15 @@ class Daemon:
             self.is_ready,
             flips=lambda: self.active.current.version,
             alerts=self.alerts.totals,
+            access=self.access,
         )
+
+    def rotate(self) -> None:
+        """Begin new files where the present ones were moved away; SIGHUP asks for it."""
+        if self.access is None:
+            log.info("SIGHUP: there is no access log to reopen")
+        else:
+            self.access.reopen()
 
     def is_ready(self) -> tuple[bool, str]:
         """Return whether every app has a live stack behind the listeners, and why not."""

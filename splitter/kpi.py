@@ -26,34 +26,13 @@ from typing import Protocol
 
 from hdrh.histogram import HdrHistogram
 
+from splitter.buckets import EXACT_BITS, HALF_BITS, TOPS_US, Latency, bucket_index, in_order, merged
 from splitter.limits import ERROR_CLIENTS_MAX, ERROR_DEDUP_S, LATENCY_DIGITS, LATENCY_US_MAX, LATENCY_US_MIN
 from splitter.model import Counts, StackId, Window
-
-Latency = tuple[tuple[int, int], ...]
+from splitter.phases import Phases
 
 _CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "5xx", "5xx", "5xx", "5xx")  # RFC 9110 §15: beyond 599 is as 5xx
 _FAILURE, _CLIENT_ERROR = 5, 4
-
-# The layout of an HDR histogram from 1 µs: values below 2**_EXACT_BITS have a bucket each, above that every doubling
-# is cut into 2**_HALF_BITS buckets.
-_EXACT_BITS: int = (2 * 10**LATENCY_DIGITS - 1).bit_length()
-_HALF_BITS = _EXACT_BITS - 1
-assert LATENCY_US_MIN == 1
-
-
-def bucket_index(value_us: int) -> int:
-    """Return the index of the histogram bucket that counts `value_us`."""
-    shift: int = max(value_us.bit_length() - _EXACT_BITS, 0)
-    return (shift << _HALF_BITS) + (value_us >> shift)
-
-
-def bucket_top_us(index: int) -> int:
-    """Return the highest value that is counted in the bucket."""
-    shift: int = max((index >> _HALF_BITS) - 1, 0)
-    return ((index - (shift << _HALF_BITS) + 1) << shift) - 1
-
-
-_TOPS_US = tuple(bucket_top_us(index) for index in range(bucket_index(LATENCY_US_MAX) + 1))
 
 
 class InFlight(Protocol):
@@ -162,8 +141,8 @@ class Recorder:
         if not 0 <= latency_us <= LATENCY_US_MAX:
             latency_us = min(max(latency_us, 0), LATENCY_US_MAX)
         # The index is `bucket_index` written out: a call would cost as much as the rest.
-        shift = latency_us.bit_length() - _EXACT_BITS
-        self._buckets[latency_us if shift <= 0 else (shift << _HALF_BITS) + (latency_us >> shift)] += 1
+        shift = latency_us.bit_length() - EXACT_BITS
+        self._buckets[latency_us if shift <= 0 else (shift << HALF_BITS) + (latency_us >> shift)] += 1
         place = bisect_left(self._edges, latency_us)
         self._tally.bins[place] += 1
         if control:
@@ -202,7 +181,7 @@ class Recorder:
     def total(self, now_s: float) -> Window:
         """Return everything since the start as one window, the open one included; its latencies are in a single bin."""
         closed = _pairs(self._latency_total)
-        return _sum([self._total, self._window(now_s)], latency=_merged([closed, self._latency()]), is_whole=True)
+        return _sum([self._total, self._window(now_s)], latency=merged([closed, self._latency()]), is_whole=True)
 
     def _open(self, now_s: float) -> None:
         """Begin a window with nothing in it."""
@@ -233,7 +212,7 @@ class Recorder:
 
     def _latency(self) -> Latency:
         """Return the buckets of the open window."""
-        return tuple([(_TOPS_US[index], count) for index, count in sorted(self._buckets.items())])
+        return in_order(self._buckets)
 
     def _record_error(self, kind: int, control: bool, client: Hashable, now_s: float, overdue: bool) -> None:
         is_new = self._errors.is_new(client, kind, now_s)
@@ -270,6 +249,7 @@ class Ledger:
         self._monotonic = monotonic
         self._recorders: dict[StackId, Recorder] = {}
         self._errors: dict[str, RecentErrors] = {}  # by app
+        self._phases: dict[StackId, dict[str, Phases]] = {}  # of each stack by route
 
     @property
     def stacks(self) -> tuple[StackId, ...]:
@@ -283,6 +263,14 @@ class Ledger:
             errors = self._errors.setdefault(_app(stack), RecentErrors())
             recorder = self._recorders[stack] = Recorder(stack, now_s=self._monotonic(), errors=errors)
         return recorder
+
+    def phases(self, stack: StackId, route: str) -> Phases:
+        """Return where the time of a route's requests at `stack` goes.  Asked for once for each arm of a table."""
+        return self._phases.setdefault(stack, {}).setdefault(route, Phases())
+
+    def routes(self, stack: StackId) -> Mapping[str, Phases]:
+        """Return the phases of `stack` by route; empty for a stack never seen."""
+        return self._phases.get(stack, {})
 
     def set_edges(self, stack: StackId, edges_us: Sequence[int]) -> None:
         """From the next window on, count latencies of `stack` into these bins (ascending, microseconds)."""
@@ -303,6 +291,7 @@ class Ledger:
     def forget(self, stack: StackId) -> None:
         """Drop the recorder of a stack that is retired.  Idempotent; requests that hold it end unseen."""
         self._recorders.pop(stack, None)
+        self._phases.pop(stack, None)
         if _app(stack) not in map(_app, self._recorders):
             self._errors.pop(_app(stack), None)
 
@@ -314,7 +303,7 @@ def merge(windows: Iterable[Window]) -> Window:
     knows that the edges were the same.
     """
     parts = list(windows)
-    return _sum(parts, latency=_merged(part.latency for part in parts))
+    return _sum(parts, latency=merged(part.latency for part in parts))
 
 
 def percentile(window: Window, q: float) -> int | None:
@@ -339,7 +328,7 @@ def throughput(window: Window) -> float:
 def _pairs(histogram: HdrHistogram) -> Latency:
     """Return the buckets in use.  By a slice of the counts: the histogram's own iterator takes 100 times as long."""
     counts = histogram.counts[: bucket_index(histogram.max_value) + 1]
-    return tuple([(_TOPS_US[index], count) for index, count in enumerate(counts) if count])
+    return tuple([(TOPS_US[index], count) for index, count in enumerate(counts) if count])
 
 
 def _add(histogram: HdrHistogram, buckets: Mapping[int, int]) -> None:
@@ -350,17 +339,8 @@ def _add(histogram: HdrHistogram, buckets: Mapping[int, int]) -> None:
     for index, count in buckets.items():
         counts[index] += count
     histogram.total_count += sum(buckets.values())
-    histogram.min_value = min(histogram.min_value, _TOPS_US[min(buckets)])
-    histogram.max_value = max(histogram.max_value, _TOPS_US[max(buckets)])
-
-
-def _merged(latencies: Iterable[Latency]) -> Latency:
-    """Return the sum of buckets."""
-    summed: Counter[int] = Counter()
-    for latency in latencies:
-        for top_us, count in latency:
-            summed[top_us] += count
-    return tuple(sorted(summed.items()))
+    histogram.min_value = min(histogram.min_value, TOPS_US[min(buckets)])
+    histogram.max_value = max(histogram.max_value, TOPS_US[max(buckets)])
 
 
 def _sum(windows: Sequence[Window], latency: Latency, is_whole: bool = False) -> Window:

@@ -34,6 +34,8 @@ PIPELINE_BYTES_MAX = 64 * 1024
 CONNECTIONS_PER_ENDPOINT_MAX = 1_024
 IDLE_PER_ENDPOINT_MAX = 256
 CLIENT_CONNECTIONS_MAX = 20_000
+ACCESS_LOG_QUEUE_MAX = 50_000  # lines that wait for the disk: about 25 MiB
+ACCESS_LOG_FLUSH_S = 1.0
 
 # --- Weights -----------------------------------------------------------------------------------------------------
 WEIGHT_TOTAL = 10_000  # basis points: the smallest step is 0.01 %

@@ -32,12 +32,13 @@ RandomBelow = Callable[[int], int]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One stack's share of a route, in basis points, and where it answers."""
+    """One stack's share of a route, in basis points, and where it answers; `route` is the route's label."""
 
     stack: StackId
     side: Side
     weight: int
     endpoints: tuple[Endpoint, ...]
+    route: str = ""
 
 
 class Choice:
@@ -71,8 +72,13 @@ class RouteRule:
     service: str
     port: int = 0
 
+    @property
+    def label(self) -> str:
+        """Return what the route is called in metrics and logs: host and path."""
+        return f"{self.host}{self.path}"
+
     def __str__(self) -> str:
-        return f"route {self.host}{self.path} of app {self.app}"
+        return f"route {self.label} of app {self.app}"
 
 
 class Cells:
@@ -307,10 +313,10 @@ def _arms(rule: RouteRule, port: ServicePort, split: Split) -> tuple[Arm, ...]:
     if split.shadow is None:
         if share:
             raise OperatorError(f"{rule}: a share of {share} bp is for a shadow, and there is none")
-        return (Arm(split.live.id, Side.LIVE, WEIGHT_TOTAL, _endpoints(rule, port, split.live)),)
+        return (Arm(split.live.id, Side.LIVE, WEIGHT_TOTAL, _endpoints(rule, port, split.live), rule.label),)
     return (
-        Arm(split.live.id, Side.LIVE, WEIGHT_TOTAL - share, _endpoints(rule, port, split.live)),
-        Arm(split.shadow.id, Side.SHADOW, share, _endpoints(rule, port, split.shadow)),
+        Arm(split.live.id, Side.LIVE, WEIGHT_TOTAL - share, _endpoints(rule, port, split.live), rule.label),
+        Arm(split.shadow.id, Side.SHADOW, share, _endpoints(rule, port, split.shadow), rule.label),
     )
 
 

@@ -8,13 +8,12 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splitter.buckets import bucket_index, bucket_top_us
 from splitter.contracts import KpiSource
 from splitter.kpi import (
     Ledger,
     RecentErrors,
     Recorder,
-    bucket_index,
-    bucket_top_us,
     merge,
     percentile,
     throughput,
@@ -429,16 +428,6 @@ class TestClose:
 
 
 class TestBuckets:
-    @given(st.integers(0, 2 * LATENCY_US_MAX))
-    def test_are_those_of_the_histogram(self, value_us: int) -> None:
-        """
-        The index and the top that are worked out here are the library's.
-        """
-        histogram = HdrHistogram(LATENCY_US_MIN, LATENCY_US_MAX, LATENCY_DIGITS)
-
-        assert histogram._counts_index_for(value_us) == bucket_index(value_us)
-        assert histogram.get_highest_equivalent_value(value_us) == bucket_top_us(bucket_index(value_us))
-
     @settings(max_examples=20)  # the library's iterator takes 30 ms
     @given(st.lists(latencies))
     def test_of_a_window_hold_each_answer(self, values: list[int]) -> None:

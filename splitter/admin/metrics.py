@@ -9,7 +9,7 @@ import platform
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -24,6 +24,7 @@ from splitter.rollout.controller import Controller
 from splitter.rollout.machine import State
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+PHASE_BUCKETS_S = (0.00005, 0.0001, 0.00025, 0.0005, *BUCKETS_S)  # connecting and our own part take less than 1 ms
 NO_ROLLOUT = "IDLE"
 
 _USES: Final = (
@@ -44,6 +45,13 @@ _FIELDS: Final = {
 """Where a metric's name, which carries its unit, is not the field's of `model.Resources`."""
 
 
+class AccessTotals(Protocol):
+    """What became of the lines of the access log."""
+
+    written: int
+    lost: int
+
+
 class Figures(Collector):
     """Reads the controllers' statuses and the ledger's totals at every scrape."""
 
@@ -55,6 +63,7 @@ class Figures(Collector):
         *,
         flips: Callable[[], int] = lambda: 0,
         alerts: Callable[[], Sequence[AlertTotals]] = tuple,
+        access: AccessTotals | None = None,
     ) -> None:
         """`flips` says how many route tables were published, `alerts` what became of alerts."""
         self._controllers = controllers
@@ -62,6 +71,7 @@ class Figures(Collector):
         self._is_ready = is_ready
         self._flips = flips
         self._alerts = alerts
+        self._access = access
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family; called by the registry."""
@@ -75,9 +85,21 @@ class Figures(Collector):
         )
         yield CounterMetricFamily("splitter_flips", "Route tables that were published.", self._flips())
         yield self._sent()
+        if self._access is not None:
+            yield self._logged(self._access)
         yield from self._rollouts()
         yield from self._uses()
         yield from self._requests()
+        yield from self._routes()
+
+    @staticmethod
+    def _logged(access: AccessTotals) -> Metric:
+        lines = CounterMetricFamily(
+            "splitter_access_log_lines", "Lines of the access log, by what became of them.", labels=["outcome"]
+        )
+        lines.add_metric(["written"], access.written)
+        lines.add_metric(["lost"], access.lost)
+        return lines
 
     def _sent(self) -> Metric:
         sent = CounterMetricFamily(
@@ -140,22 +162,47 @@ class Figures(Collector):
             latency.add_metric([app, role], buckets, sum_s)
         yield from (requests, in_flight, latency)
 
+    def _routes(self) -> Iterator[Metric]:
+        methods = CounterMetricFamily(
+            "splitter_route_requests",
+            "Requests that were given to a stack, by method; those outside the registry are OTHER.",
+            labels=["app", "role", "route", "method"],
+        )
+        phases = HistogramMetricFamily(
+            "splitter_phase_duration_seconds",
+            "Where the time of answers below 400 goes: connect (new connections), first_byte, overhead, total.",
+            labels=["app", "role", "route", "phase"],
+        )
+        for app, role, stack in self._serving():
+            for route, one in sorted(self._ledger.routes(stack).items()):
+                for method, count in one.methods.items():
+                    methods.add_metric([app, role, route, method], count)
+                for phase, latency in one.latencies.items():
+                    phases.add_metric([app, role, route, phase], *histogram(latency, PHASE_BUCKETS_S))
+        yield from (methods, phases)
+
     def _totals(self) -> Iterator[tuple[str, str, Window]]:
+        for app, role, stack in self._serving():
+            yield app, role, self._ledger.total(stack)
+
+    def _serving(self) -> Iterator[tuple[str, str, StackId]]:
         for name, controller in self._controllers.items():
             status = controller.status()
             for role, one in (("live", status.live), ("shadow", status.shadow)):
                 if one is not None:
-                    yield name, role, self._ledger.total(StackId(one.id))
+                    yield name, role, StackId(one.id)
 
 
-def histogram(latency: Sequence[tuple[int, int]]) -> tuple[list[tuple[str, float]], float]:
+def histogram(
+    latency: Sequence[tuple[int, int]], bounds_s: Sequence[float] = BUCKETS_S
+) -> tuple[list[tuple[str, float]], float]:
     """Return Prometheus' cumulative buckets of HDR pairs (highest µs, count), and the sum in seconds.
 
     A pair counts in the first bucket whose bound is not below its highest value, so no bucket claims too much.
     """
     tops_us = [top_us for top_us, _ in latency]
     ranks = [0, *accumulate(count for _, count in latency)]
-    buckets = [(str(bound), float(ranks[bisect_right(tops_us, round(bound * 1e6))])) for bound in BUCKETS_S]
+    buckets = [(str(bound), float(ranks[bisect_right(tops_us, round(bound * 1e6))])) for bound in bounds_s]
     return [*buckets, ("+Inf", float(ranks[-1]))], sum(top_us * count for top_us, count in latency) / 1e6
 
 

@@ -10,13 +10,13 @@ from provisioners.docker import DockerOptions
 from splitter.alerts import Webhook
 from splitter.config.analysis import Analysis, judge_config
 from splitter.config.checks import absolute
-from splitter.config.document import Admin, App, Document, Rollout
+from splitter.config.document import AccessLog, Admin, App, Document, Rollout
 from splitter.config.options import AdminOptions, Config
 from splitter.config.problems import Misfit
 from splitter.config.proxying import proxy_options
 from splitter.errors import OperatorError
 from splitter.judge.config import OnUndecided
-from splitter.proxy.options import ListenerOptions
+from splitter.proxy.options import STDOUT, AccessOptions, ListenerOptions
 from splitter.rollout.options import AppOptions, CostLimits, RolloutOptions
 from splitter.routing import RouteRule
 
@@ -39,6 +39,7 @@ def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
         state_dir=absolute(document.state_dir, file),
         apps=apps,
         proxy=proxy_options(document.proxy),
+        access_log=_access_log(document.access_log, file),
         docker=DockerOptions(
             base_url=document.docker.host, endpoint=document.docker.endpoint, pull=document.docker.pull
         ),
@@ -51,6 +52,13 @@ def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
 def _admin(admin: Admin, file: Path) -> AdminOptions:
     token = admin.token.get_secret_value() if admin.token else ""
     return AdminOptions(socket=absolute(admin.socket, file), bind=admin.bind, token=token)
+
+
+def _access_log(section: AccessLog, file: Path) -> AccessOptions | None:
+    if section.to is None:
+        return None
+    to = section.to if section.to == STDOUT else str(absolute(section.to, file))
+    return AccessOptions(to=to, flush_s=section.flush, queue_max=section.queue_max)
 
 
 def _app(name: str, app: App, file: Path) -> AppOptions:

@@ -26,12 +26,13 @@ from splitter.config.units import (
     Port,
     ServerAddress,
     Share,
+    Some,
     Texts,
     show_duration,
     show_share,
 )
 from splitter.contracts import Severity
-from splitter.limits import STEPS_MAX, TEMPLATE_FILES_MAX, WEIGHT_TOTAL
+from splitter.limits import ACCESS_LOG_FLUSH_S, ACCESS_LOG_QUEUE_MAX, STEPS_MAX, TEMPLATE_FILES_MAX, WEIGHT_TOTAL
 from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
 
 APP_NAME_CHARS_MAX = 30  # with a revision and a service it must still fit into a container's and a network's name
@@ -40,6 +41,8 @@ ROUTES_MAX = 1_000
 LISTENERS_MAX = 64
 APPS_MAX = 200
 ALERTS_MAX = 16
+ACCESS_LOG_FLUSH_MAX_S = 60.0
+ACCESS_LOG_QUEUE_BOUND = 1_000_000
 
 _APP_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -259,6 +262,15 @@ class AlertTarget(Section):
         return url
 
 
+class AccessLog(Section):
+    to: Text | None = None
+    """A file, or `stdout`, that gets a line of JSON for each request; SIGHUP reopens the file. Null: no access log."""
+    flush: Annotated[Moment, Field(le=ACCESS_LOG_FLUSH_MAX_S)] = ACCESS_LOG_FLUSH_S
+    """How often the lines are written."""
+    queue_max: Annotated[Some, Field(le=ACCESS_LOG_QUEUE_BOUND)] = ACCESS_LOG_QUEUE_MAX
+    """How many lines may wait while they cannot be written; more are lost, and counted in the metrics."""
+
+
 class Document(Section):
     """The whole file.  Keys that begin with `x-` are yours: splitter passes over them (anchors may live there)."""
 
@@ -274,6 +286,8 @@ class Document(Section):
     """What users reach, by name: lower-case letters, digits and dashes, at most 30 characters."""
     proxy: Proxy = Proxy()
     """Limits and time-outs of the data plane."""
+    access_log: AccessLog = AccessLog()
+    """Whether and where each request leaves a line."""
     docker: Docker = Docker()
     """The engine of apps with `provisioner: docker`."""
     alerts: tuple[AlertTarget, ...] = Field((), max_length=ALERTS_MAX)

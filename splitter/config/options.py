@@ -7,7 +7,7 @@ from pathlib import Path
 from provisioners.docker import DockerOptions
 from splitter.alerts import Webhook
 from splitter.model import Endpoint
-from splitter.proxy.options import ListenerOptions, ProxyOptions
+from splitter.proxy.options import AccessOptions, ListenerOptions, ProxyOptions
 from splitter.rollout.options import AppOptions
 
 
@@ -35,5 +35,6 @@ class Config:
     apps: Mapping[str, AppOptions]
     proxy: ProxyOptions
     docker: DockerOptions
+    access_log: AccessOptions | None = None
     alerts: tuple[Webhook, ...] = ()
     inline_templates: Mapping[str, str] = field(default_factory=dict)

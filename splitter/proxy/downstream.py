@@ -23,6 +23,7 @@ from splitter.http1 import forwarding
 from splitter.http1.body import RequestBody
 from splitter.http1.head import RequestFields, RequestHead, parse_request, request_end
 from splitter.http1.identity import Peer
+from splitter.proxy.access import CLIENT_LEFT, AccessLog, unread
 from splitter.proxy.deadlines import NEVER, Timed
 from splitter.proxy.exchange import Exchange
 from splitter.proxy.gateway import Gateway
@@ -81,6 +82,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_minor",
         "_owner",
         "_peer",
+        "_request_id",
         "_scanned",
         "_stops",
         "_unsent",
@@ -112,6 +114,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         self.persists = True
         self._minor = 1
         self._is_to_head = False
+        self._request_id = b""
         self._body: RequestBody | None = None  # of the last request that had one
         self._body_bytes = 0  # since `_body_since`, a tick
         self._body_since = 0
@@ -224,14 +227,21 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._gateway.counters.count_reply(reply.status)
         if self._at != _WAIT:
             self.persists = False
+        if self._gateway.access is not None:
+            self._note(self._gateway.access, "replied", reply.status, reply.error)
         answer = encode(
             reply, self._minor, self._gateway.date_line, is_to_head=self._is_to_head, persists=self.persists
         )
         self._gateway.outbox.post(self.transport, answer)
-        self.end()
+        self._end()
 
     def end(self) -> None:
         """End the exchange: its response has been written."""
+        if self._gateway.access is not None:
+            self._note(self._gateway.access, "answered")
+        self._end()
+
+    def _end(self) -> None:
         self._exchange = None
         if not self.persists:
             self._linger()
@@ -244,6 +254,8 @@ class ClientConnection(asyncio.Protocol, Timed):
 
     def cut(self, *, is_delimited: bool) -> None:
         """End the exchange in the middle of its response."""
+        if self._gateway.access is not None:
+            self._note(self._gateway.access, "cut")
         self._exchange = None
         if is_delimited:
             self._close()
@@ -332,7 +344,7 @@ class ClientConnection(asyncio.Protocol, Timed):
             self._former_lines = lines
             if self._peer.is_trusted:
                 self.address = self._peer.client(fields.claims, self._gateway.options.trusted_peers)
-        request_id = fields.request_id or self._gateway.next_request_id()
+        self._request_id = request_id = fields.request_id or self._gateway.next_request_id()
         if fields.traceparent is None:
             return forwarding.request_head(head, lines, request_id)
         trace = forwarding.trace_line(fields.traceparent, secrets.token_hex(24).encode())
@@ -370,9 +382,9 @@ class ClientConnection(asyncio.Protocol, Timed):
 
     def _give_up(self, reply: Reply) -> None:
         """End an exchange whose client has broken the protocol or sends too slowly."""
-        exchange, self._exchange = self._exchange, None
+        exchange = self._exchange
         if exchange is not None and exchange.abandon():
-            self._close()
+            self.cut(is_delimited=True)
         else:
             self.answer(reply)
 
@@ -386,9 +398,20 @@ class ClientConnection(asyncio.Protocol, Timed):
             self.transport.abort()
 
     def _abandon(self) -> None:
-        exchange, self._exchange = self._exchange, None
+        exchange = self._exchange
         if exchange is not None:
+            if self._gateway.access is not None:
+                self._note(self._gateway.access, "aborted", CLIENT_LEFT)
+            self._exchange = None
             exchange.abandon()
+
+    def _note(self, access: AccessLog, outcome: str, status: int = 0, error: str = "") -> None:
+        """Leave a line of the present request, or of one whose head could not be read."""
+        exchange = self._exchange
+        if exchange is not None:
+            access.note(exchange.entry(status, outcome, error, self._request_id))
+        else:
+            access.note(unread(self.address, status, outcome, error))
 
     def _linger(self) -> None:
         """Say that we have finished, and drop what still comes."""

@@ -15,6 +15,8 @@ its body so far is held, and the client has had no byte of an answer (RFC 9110 ย
       sample of live
     - a drain cuts the request: who serves now
 Rule 4: each request leaves the recorder exactly one trace for each stack it was counted for, at its end.
+
+Long because it is one story, and whoever changes a part of it has to see the rest.
 """
 
 import asyncio
@@ -24,13 +26,15 @@ from splitter.errors import UpstreamError
 from splitter.http1.body import chunk, last_chunk
 from splitter.http1.forwarding import CLOSE, connection_line, interim_head, response_head
 from splitter.http1.head import RequestHead, ResponseHead
+from splitter.proxy.access import Entry
 from splitter.proxy.dialing import Dial
 from splitter.proxy.gateway import Gateway
+from splitter.proxy.outbox import Turn
 from splitter.proxy.pool import Pool
 from splitter.proxy.replies import NO_ROUTE, NO_STACK, OUR_FAULT, Reply, to_stack_fault
 from splitter.proxy.traffic import Lane
 from splitter.proxy.upstream import UpstreamConnection
-from splitter.routing import Arm, Choice
+from splitter.routing import Arm, Choice, Route
 
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 _FAILURE = 500  # and above: the server failed (RFC 9110 ยง15.6)
@@ -78,8 +82,16 @@ class Exchange:
     _is_chunked_out = False
     _is_delimited_out = True
     overdue = False
+    _dialled_s = 0.0
+    _connect_us: int | None = None  # of a connection that was made for it
+    _waited_us = 0  # for stacks, before the head was written for the last time
+    _first_byte_s = 0.0  # of an answer that came in pieces; else it is the end
+    _received_bytes = 0  # of the request's body
+    _sent_bytes = 0  # of the answer's
+    _route: Route | None = None
 
     _lane: Lane
+    _turn: Turn  # in which the head was written
     _pool: Pool
     _choice: Choice
     control: bool
@@ -99,7 +111,7 @@ class Exchange:
     def start(self, piece: bytes, *, is_sent: bool) -> None:
         """Choose who serves, and send; `piece` is the body so far, as it goes out, all of it if `is_sent`."""
         gateway = self._gateway
-        route = gateway.active.current.match(self._head.host, self._head.path)
+        self._route = route = gateway.active.current.match(self._head.host, self._head.path)
         if route is None:
             self._client.answer(NO_ROUTE)
             return
@@ -113,10 +125,11 @@ class Exchange:
         self._choice = choice
         self.control = choice.control
         lane.traffic.enter(self, self._started_s)
+        lane.phases.begin(self._head.method)
         self._is_over = False
         self._is_sent = is_sent
         self._held = [piece] if piece else []
-        self._held_bytes = len(piece)
+        self._held_bytes = self._received_bytes = len(piece)
         self._attempt(pool)
 
     # What the client does.
@@ -124,6 +137,7 @@ class Exchange:
     def send(self, piece: bytes, *, is_last: bool) -> None:
         """Send more of the body, as it goes out."""
         self._is_sent = is_last
+        self._received_bytes += len(piece)
         held = self._held
         if held is not None and piece:
             held.append(piece)
@@ -160,6 +174,7 @@ class Exchange:
     def connected(self, connection: UpstreamConnection) -> None:
         """Send on a new connection."""
         self._dial = None
+        self._connect_us = self._waited(self._dialled_s)
         self._send(connection)
 
     def interim(self, head: ResponseHead) -> None:
@@ -178,6 +193,7 @@ class Exchange:
         minor = self._head.fields.minor
         date = self._gateway.date_line
         self._status = head.status
+        self._sent_bytes = len(payload)
         if not self._is_sent:
             client.persists = False
         if length >= 0:
@@ -192,9 +208,12 @@ class Exchange:
         self._gateway.outbox.post(client.transport, out + payload if payload else out)
         if trailers is not None:
             self._finish()
+        else:
+            self._first_byte_s = self._gateway.monotonic()
 
     def forward(self, payload: bytes, trailers: bytes | None) -> None:
         """Send more of the body."""
+        self._sent_bytes += len(payload)
         if self._is_chunked_out:
             payload = self._chunked(payload, trailers)
         if payload:
@@ -207,6 +226,7 @@ class Exchange:
         connection = self._connection
         pool = self._pool
         is_stale = connection is not None and connection.is_reused and not connection.has_received
+        self._waited(self._dialled_s if connection is None else self._turn.written_s)
         self._detach()
         may_resend = connection is None or (self._held is not None and not self._has_answered)
         if self._status:
@@ -216,7 +236,7 @@ class Exchange:
             self._has_retried = True
             self._gateway.counters.retries += 1
             pool.in_flight += 1
-            self._dial = self._gateway.dial(pool, self)
+            self._connect(pool)
         elif connection is None and not self._is_cut_short and (untried := self._untried(pool)) is not None:
             self._attempt(untried)
         else:
@@ -244,6 +264,36 @@ class Exchange:
         """Let the client send on."""
         self._client.take_body()
 
+    # What the access log asks.
+
+    def entry(self, status: int, outcome: str, error: str, request_id: bytes) -> Entry:
+        """Return what there is to say of the request at its end; `status` 0 is that of the answer's head."""
+        route = self._route
+        now_s = self._gateway.monotonic()
+        started_s = self._started_s  # 0 where nobody could be chosen
+        first_byte_us = None
+        if self._status:
+            first_byte_us = int(((self._first_byte_s or now_s) - (self._turn.written_s or now_s)) * 1e6)
+        return Entry(
+            app=route.app if route else "",
+            route=route.rule.label if route else "",
+            stack=self._lane.arm.stack if started_s else "",
+            client=self._client.address,
+            method=self._head.method,
+            host=self._head.host,
+            target=self._head.target,
+            status=status or self._status,
+            outcome=outcome,
+            error=error,
+            request_bytes=self._received_bytes,
+            response_bytes=self._sent_bytes,
+            total_us=int((now_s - started_s) * 1e6) if started_s else None,
+            first_byte_us=first_byte_us,
+            connect_us=self._connect_us,
+            request_id=request_id,
+            is_replayed=self._is_fallback,
+        )
+
     # What a drain does.
 
     def cut_short(self) -> None:
@@ -261,13 +311,24 @@ class Exchange:
         if connection is not None:
             self._send(connection)
         elif pool.has_room:
-            self._dial = self._gateway.dial(pool, self)
+            self._connect(pool)
         else:
             self.failed(UpstreamError("full", f"{pool.endpoint} has as many connections as it may have"))
+
+    def _connect(self, pool: Pool) -> None:
+        self._dialled_s = self._gateway.monotonic()
+        self._dial = self._gateway.dial(pool, self)
+
+    def _waited(self, since_s: float) -> int:
+        """Count the time since then, unless it is 0, as waiting for a stack, and return it."""
+        waited_us = int((self._gateway.monotonic() - since_s) * 1e6) if since_s else 0
+        self._waited_us += waited_us
+        return waited_us
 
     def _send(self, connection: UpstreamConnection) -> None:
         """Write the head, and what there is of the body, in one write."""
         self._connection = connection
+        self._turn = self._gateway.outbox.turn
         held = self._held
         data = b"".join((self._wire, *held)) if held else self._wire
         method = self._head.method
@@ -318,6 +379,7 @@ class Exchange:
         self._is_fallback = True
         self._is_cut_short = False
         self._has_retried = False
+        self._connect_us = None
         self._tried = ()
         self._lane = self._gateway.lane(arm)
         self._lane.traffic.enter_replay(self)
@@ -354,8 +416,15 @@ class Exchange:
         """Count an answer of the present arm as a sample."""
         now_s = self._gateway.monotonic()
         latency_us = int((now_s - self._started_s) * 1e6)
-        recorder = self._lane.traffic.recorder
-        recorder.record(status, latency_us, self.control, self._client.address, now_s, self.overdue)
+        lane = self._lane
+        lane.traffic.recorder.record(status, latency_us, self.control, self._client.address, now_s, self.overdue)
+        if status < 400:
+            written_s = self._turn.written_s or now_s
+            first_byte_us = int(((self._first_byte_s or now_s) - written_s) * 1e6)
+            overhead_us = int((written_s - self._started_s) * 1e6) - self._waited_us
+            lane.phases.record(latency_us, first_byte_us, overhead_us)
+            if self._connect_us is not None:
+                lane.phases.record_connect(self._connect_us)
 
     def _end_failed(self, error: UpstreamError) -> None:
         """Count the failure of the present arm."""

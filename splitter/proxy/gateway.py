@@ -19,6 +19,7 @@ from splitter.contracts import Drained
 from splitter.http1.identity import is_trusted
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, StackId
+from splitter.proxy.access import AccessLog
 from splitter.proxy.deadlines import TICK_S, Deadlines
 from splitter.proxy.dialing import Caller, Dial
 from splitter.proxy.options import ProxyOptions
@@ -71,13 +72,15 @@ class Gateway:
         ledger: Ledger,
         options: ProxyOptions,
         monotonic: Callable[[], float] = time.monotonic,
+        access: AccessLog | None = None,
     ) -> None:
         # Per daemon.
+        self.access = access
         self.active = active
         self.options = options
         self.times = Times(options)
         self.deadlines = Deadlines()
-        self.outbox = Outbox()
+        self.outbox = Outbox(monotonic)
         self.counters = Counters()
         self.date_line = _date_line()
         self.name = b"splitter-%b" % secrets.token_hex(4).encode()  # in Via
@@ -121,7 +124,8 @@ class Gateway:
         if lane is None:
             traffic = self._traffic_of(arm.stack)
             pools = tuple(self._pool(traffic, endpoint) for endpoint in arm.endpoints)
-            lane = self._lanes[id(arm)] = Lane(arm, traffic, pools)
+            phases = self._ledger.phases(arm.stack, arm.route)
+            lane = self._lanes[id(arm)] = Lane(arm, traffic, pools, phases)
         return lane
 
     def dial(self, pool: Pool, caller: Caller) -> Dial:

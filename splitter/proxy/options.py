@@ -14,6 +14,21 @@ class ListenerOptions:
     port: int
 
 
+STDOUT = "stdout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessOptions:
+    """Where each request leaves a line: `to` is STDOUT or an absolute path.
+
+    At most `queue_max` lines wait for a write, every `flush_s`; more are lost, and counted.
+    """
+
+    to: str
+    flush_s: float = limits.ACCESS_LOG_FLUSH_S
+    queue_max: int = limits.ACCESS_LOG_QUEUE_MAX
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyOptions:
     """Times, room and connections, for all listeners and stacks.

@@ -11,18 +11,31 @@ Rule 2: large pieces do not wait, so `pause_writing` holds a fast sender as soon
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 
 _LARGE_BYTES = 16 * 1024
 
 log = logging.getLogger(__name__)
 
 
+class Turn:
+    """One turn's writes: `written_s` is when they were made, 0 before.  Who posts keeps it, to know that later."""
+
+    __slots__ = ("written_s",)
+
+    def __init__(self) -> None:
+        self.written_s = 0.0
+
+
 class Outbox:
     """The writes of the present turn, of all connections."""
 
-    __slots__ = ("_loop", "_posts")
+    __slots__ = ("_loop", "_monotonic", "_posts", "turn")
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.turn = Turn()
+        self._monotonic = monotonic
         self._loop: asyncio.AbstractEventLoop | None = None  # known from the first post on
         self._posts: list[tuple[asyncio.Transport, bytes]] = []
 
@@ -46,3 +59,5 @@ class Outbox:
             except Exception:
                 log.exception("a connection could not be written to; it ends, the others go on")
                 transport.abort()
+        self.turn.written_s = self._monotonic()
+        self.turn = Turn()

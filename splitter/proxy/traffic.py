@@ -13,6 +13,7 @@ from typing import Protocol
 
 from splitter.kpi import InFlight, Recorder
 from splitter.model import Endpoint, StackId
+from splitter.phases import Phases
 from splitter.proxy.pool import Pool
 from splitter.routing import Arm
 
@@ -86,12 +87,13 @@ class Traffic:
 class Lane:
     """The way of one arm: its stack's traffic and the pools of its endpoints.  Made once for each arm of a table."""
 
-    __slots__ = ("_turn", "arm", "pools", "traffic")
+    __slots__ = ("_turn", "arm", "phases", "pools", "traffic")
 
-    def __init__(self, arm: Arm, traffic: Traffic, pools: tuple[Pool, ...]) -> None:
+    def __init__(self, arm: Arm, traffic: Traffic, pools: tuple[Pool, ...], phases: Phases) -> None:
         self.arm = arm
         self.traffic = traffic
         self.pools = pools
+        self.phases = phases
         self._turn = 0
 
     def pick(self) -> Pool:

@@ -1,6 +1,7 @@
 """Metrics: what Prometheus reads."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,6 +12,7 @@ from splitter.model import Resources, StackId
 from splitter.rollout.status import Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, FakeController
 
+LINES = SimpleNamespace(written=8, lost=2)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -22,6 +24,7 @@ def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -
         lambda: (is_ready, ""),
         flips=lambda: 7,
         alerts=lambda: [AlertTotals("https://chat.example/…", 3, 2, 1, 0)],
+        access=LINES,
     )
     body, content_type = renderer(figures)()
     assert content_type.startswith("text/plain")
@@ -95,6 +98,45 @@ class TestUses:
             "splitter_stack_restarts": 1.0,
             "splitter_stack_oom_kills": 0.0,
         }
+
+
+class TestRoutes:
+    def test_have_bounded_methods_and_every_phase(self) -> None:
+        """
+        A route's requests are counted by method, and their times by phase, those of a new connection too.
+        """
+        made = ledger()
+        phases = made.phases(StackId(LIVE.id), "shop.example/api")
+        for method in (b"GET", b"BREW", b"STEW"):
+            phases.begin(method)
+        phases.record(4_000, 3_000, 80)
+        phases.record_connect(300)
+
+        samples = scraped(made)
+
+        labels = {"app": "shop", "role": "live", "route": "shop.example/api"}
+        assert value(samples, "splitter_route_requests_total", method="GET", **labels) == 1
+        assert value(samples, "splitter_route_requests_total", method="OTHER", **labels) == 2
+        name = "splitter_phase_duration_seconds"
+        for phase, below, above in (
+            ("connect", "0.00025", "0.0005"),
+            ("first_byte", "0.0025", "0.005"),
+            ("overhead", "5e-05", "0.0001"),
+            ("total", "0.0025", "0.005"),
+        ):
+            assert value(samples, f"{name}_bucket", phase=phase, le=below, **labels) == 0
+            assert value(samples, f"{name}_bucket", phase=phase, le=above, **labels) == 1
+
+
+class TestAccessLog:
+    def test_says_what_became_of_its_lines(self) -> None:
+        """
+        Lost lines are seen by whoever reads the metrics.
+        """
+        samples = scraped(ledger())
+
+        assert value(samples, "splitter_access_log_lines_total", outcome="written") == 8
+        assert value(samples, "splitter_access_log_lines_total", outcome="lost") == 2
 
 
 class TestRollout:

@@ -7,9 +7,10 @@ from splitter.contracts import Severity
 from splitter.judge.config import JudgeConfig, KpiOptions, Margin, Profile, profile
 from splitter.judge.config import OnUndecided as JudgeOnUndecided
 from splitter.model import Endpoint
+from splitter.proxy.options import AccessOptions
 from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
 from splitter.routing import RouteRule
-from tests.config.documents import GOOD, read, with_app
+from tests.config.documents import FILE, GOOD, read, with_app
 
 
 class TestDefaults:
@@ -174,3 +175,21 @@ alerts: [{url: "https://u:p@hooks.example.org/x", on: [critical]}]
 
         assert "sixteen" not in repr(config)
         assert "secret" not in repr(config)
+
+
+class TestAccessLog:
+    def test_is_off_by_default(self) -> None:
+        """
+        Who asks for no access log gets none.
+        """
+        assert read(GOOD).access_log is None
+
+    def test_goes_to_a_file_of_the_folder_or_to_standard_output(self) -> None:
+        """
+        A relative path begins at the configuration's folder; `stdout` is no file.
+        """
+        to_file = read(f"{GOOD}\naccess_log: {{to: log/access.log, flush: 250ms, queue_max: 7}}").access_log
+        to_stdout = read(f"{GOOD}\naccess_log: {{to: stdout}}").access_log
+
+        assert to_file == AccessOptions(to=str(FILE.parent / "log/access.log"), flush_s=0.25, queue_max=7)
+        assert to_stdout == AccessOptions(to="stdout")

@@ -16,6 +16,7 @@ from typing import cast
 
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, ServicePort, Split, Stack, StackId, Window
+from splitter.proxy.access import AccessLog
 from splitter.proxy.deadlines import ticks
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.listener import Listener
@@ -176,6 +177,7 @@ class Rig:
         self.ledger = Ledger(time.monotonic)
         self.origins: list[Origin] = []
         self.clients: list[Peer] = []
+        self.access: AccessLog | None = None
         self.gateway: Gateway
         self.listener: Listener
         self._split: Split | None = None
@@ -200,7 +202,8 @@ class Rig:
 
     async def start(self, split: Split | None, **options: object) -> None:
         self.publish(split)
-        self.gateway = Gateway(self.active, self.ledger, replace(ProxyOptions(), **options))  # type: ignore[arg-type]
+        proxy = replace(ProxyOptions(), **options)  # type: ignore[arg-type]
+        self.gateway = Gateway(self.active, self.ledger, proxy, access=self.access)
         self.listener = Listener(ListenerOptions("127.0.0.1", 0), self.gateway)
         await self.listener.start()
         assert self.gateway._timer is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -110,3 +111,38 @@ class TestApps:
     @staticmethod
     def _app(template: Path, route: dict[str, object]) -> dict[str, object]:
         return {"provisioner": "process", "template": str(template), "on_stop": "retire", "routes": [route]}
+
+
+class TestAccessLog:
+    async def test_begins_anew_at_sighup(
+        self, own_server: tuple[int, asyncio.subprocess.Process], tmp_path: Path
+    ) -> None:
+        """
+        Each request leaves a line, and lines go to a new file once the old one was moved away.
+        """
+        document = {
+            "listeners": [{"bind": "127.0.0.1:@PORT@"}],
+            "state_dir": "state",
+            "admin": {"socket": "s.sock"},
+            "access_log": {"to": "access.log", "flush": "10ms"},
+            "apps": {
+                "own": {
+                    "provisioner": "static",
+                    "static": {"services": {"api": {"endpoints": [f"127.0.0.1:{own_server[0]}"]}}},
+                    "routes": [{"path": "/", "service": "api"}],
+                },
+            },
+        }
+        async with Daemon(tmp_path / "d", yaml.safe_dump(document)) as daemon:
+            await daemon.ready()
+            file, moved = daemon.directory / "access.log", daemon.directory / "access.log.1"
+            assert await version(f"{daemon.url}/?first") == "own"
+            await eventually("the first line", lambda: "/?first" in file.read_text())
+
+            file.rename(moved)
+            os.kill(daemon.pid, signal.SIGHUP)
+            await eventually("a new file", file.exists)
+            assert await version(f"{daemon.url}/?second") == "own"
+            await eventually("the second line", lambda: "/?second" in file.read_text())
+
+            assert "/?second" not in moved.read_text()
