@@ -4,7 +4,8 @@ Rule 1: a request is counted where it ends, and once.  One that is older than it
 closes is overdue: it counts then, in `n` and the top bin, and of its end only a failure is counted still (judge.md 1).
 So a window may hold more failures than requests.
 Rule 2: what the client did never counts against a stack.  Requests that it aborted are in `outcomes` and nowhere else;
-so are requests that live served after the shadow failed them (`replayed`): the failure is the shadow's alone.
+so are requests that live served after the shadow failed them (`replayed`), for the failure is the shadow's alone, and
+those whose stack was named by a tester (`tested`), for they were not left to chance.
 Rule 3: errors of one client and class count once in ten seconds, whichever stack of the app they met.  Which of them
 survive then does not depend on the split.  (Each stack for itself would keep one error of a busy client on both sides:
 as many from 5 % of its requests as from 95 %, and equal stacks would look unequal.)
@@ -160,9 +161,12 @@ class Recorder:
         """Count a request that its client gave up; it is no sample of the stack."""
         self._words["aborted"] += 1
 
-    def record_replayed(self) -> None:
-        """Count a request that this stack served after the shadow had failed it; it is no sample of this stack."""
-        self._words["replayed"] += 1
+    def record_outside(self, word: str) -> None:
+        """Count a request that is no sample of this stack.
+
+        `replayed`: it was served after the shadow had failed it; `tested`: a tester had named the stack.
+        """
+        self._words[word] += 1
 
     def set_edges(self, edges_us: Sequence[int]) -> None:
         """From the next window on, count latencies into the bins between `edges_us`."""

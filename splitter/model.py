@@ -116,8 +116,8 @@ class Window:
 
     `latency` lists (highest value of an HDR bucket in µs, count), ascending, for answers below 400.  `control` is the
     slice of live that is as large as the shadow's share (None where there is none).  `outcomes` counts every finished
-    request by its word: `2xx` … `5xx`, `connect`, `timeout`, `reset`, `protocol`, `aborted`, `replayed`.
-    Times are monotonic seconds.
+    request by its word: `2xx` … `5xx`, `connect`, `timeout`, `reset`, `protocol`, `aborted`, `replayed`,
+    `tested`.  Times are monotonic seconds.
     """
 
     stack: StackId
@@ -130,15 +130,32 @@ class Window:
     in_flight: int = 0
 
 
+class StickyBy(StrEnum):
+    """What tells clients apart, so that each stays with one stack."""
+
+    COOKIE = "cookie"
+    HEADER = "header"
+    ADDRESS = "address"
+
+
+@dataclass(frozen=True, slots=True)
+class Sticky:
+    """How clients stick to a stack; `name` is the cookie's or the header's, empty for addresses."""
+
+    by: StickyBy
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Who serves an app: live, and a share of it for the shadow in basis points.
 
-    `shadow_bp` is 0 while the shadow warms up and `WEIGHT_TOTAL` once it is promoted.  `salt` seeds the permuted
-    blocks, so that two rollouts never share a rhythm.
+    `shadow_bp` is 0 while the shadow warms up and `WEIGHT_TOTAL` once it is promoted.  `salt` names the rollout, so
+    that two rollouts do not split the same clients off.  `sticky` None: each request is drawn by itself.
     """
 
     live: Stack
     shadow: Stack | None = None
     shadow_bp: int = 0
     salt: str = ""
+    sticky: Sticky | None = None

@@ -166,7 +166,7 @@ class TestFailures:
         """
         live, shadow = Recorder(LIVE), Recorder(SHADOW)
         shadow.record_failure("connect", False, "a", 0.0)
-        live.record_replayed()
+        live.record_outside("replayed")
 
         assert shadow.close(1).counts.e5 == 1
         window = live.close(1)

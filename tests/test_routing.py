@@ -3,7 +3,9 @@
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from ipaddress import ip_network
 from itertools import accumulate, count, takewhile
 
 import pytest
@@ -12,8 +14,18 @@ from hypothesis import strategies as st
 
 from splitter.errors import OperatorError
 from splitter.limits import WEIGHT_TOTAL
-from splitter.model import Endpoint, ServicePort, Side, Split, Stack, StackId
-from splitter.routing import ActiveTable, Cells, Choice, RandomBelow, Route, RouteRule, RouteTable, build_table
+from splitter.model import Endpoint, ServicePort, Side, Split, Stack, StackId, Sticky, StickyBy
+from splitter.routing import (
+    ActiveTable,
+    AllowedTesters,
+    Cells,
+    Choice,
+    RandomBelow,
+    Route,
+    RouteRule,
+    RouteTable,
+    build_table,
+)
 
 WEB = ServicePort("web", 8000)
 ROOT = RouteRule(app="shop", host="", path="/", service="web", port=8000)
@@ -263,6 +275,113 @@ class TestChoice:
         A route whose app has no split yet has nobody to choose.
         """
         assert Route(ROOT, None, dice(1)).choose() is None
+
+
+class TestSticky:
+    @given(client=st.binary(min_size=1, max_size=40), low=weights, high=weights)
+    def test_client_stays_with_the_shadow_while_the_weight_rises(self, client: bytes, low: int, high: int) -> None:
+        """
+        A higher weight only adds clients: whoever was the shadow's still is, and its control slice was live's.
+        """
+        low, high = sorted((low, high))
+
+        before, after = (route(weight).choose_for(client) for weight in (low, high))
+
+        assert before is not None
+        assert after is not None
+        assert is_shadow(after) or not is_shadow(before)
+
+    @given(client=st.binary(min_size=1, max_size=40), weight=weights)
+    def test_client_meets_the_same_stack_again(self, client: bytes, weight: int) -> None:
+        """
+        Another route of the app, or the same one after a restart, sends the client to the same stack.
+        """
+        first, second = (route(weight, seed).choose_for(client) for seed in (1, 2))
+
+        assert first is not None
+        assert second is not None
+        assert (first.arm.stack, first.control) == (second.arm.stack, second.control)
+
+    @pytest.mark.parametrize("shadow_bp", [1, 100, 500, 1000, 3750, 5000, 6000, 9900])
+    def test_numbers_in_a_row_are_shared_by_weight(self, shadow_bp: int) -> None:
+        """
+        Of clients 1 to 20,000 the shadow has its share, and the control slice as many where there is room for it.
+        """
+        dealt = route(shadow_bp)
+        choices = [dealt.choose_for(str(number).encode()) for number in range(1, 20_001)]
+
+        share = shadow_bp / WEIGHT_TOTAL
+        slack = 4 * (20_000 * share * (1 - share)) ** 0.5
+        assert abs(sum(is_shadow(choice) for choice in choices if choice) - 20_000 * share) <= slack
+        controls = sum(choice.control for choice in choices if choice)
+        assert controls == 0 if share > 0.5 else abs(controls - 20_000 * share) <= slack
+
+    @pytest.mark.parametrize("weight", [0, WEIGHT_TOTAL])
+    def test_nobody_sticks_to_a_stack_that_serves_no_more(self, weight: int) -> None:
+        """
+        After a rollback every client is live's, after a promotion every client is the shadow's.
+        """
+        dealt = route(weight)
+
+        chosen = {choice.arm.side for number in range(200) if (choice := dealt.choose_for(b"%d" % number))}
+
+        assert chosen == {Side.SHADOW if weight else Side.LIVE}
+
+    def test_rollouts_split_off_clients_independently(self) -> None:
+        """
+        Of the clients of one rollout's shadow, the next one has its usual share.
+        """
+        salts = [Route(ROOT, replace(split(2000), salt=salt), dice(1)) for salt in ("shop-2", "shop-3")]
+        shadows = [
+            {number for number in range(10_000) if (choice := dealt.choose_for(b"%d" % number)) and is_shadow(choice)}
+            for dealt in salts
+        ]
+
+        assert abs(len(shadows[0] & shadows[1]) - 400) < 80
+
+    def test_is_asked_for_only_where_there_is_a_choice(self) -> None:
+        """
+        A split that sticks asks who the client is; one that gives all to one side does not.
+        """
+        sticky = Sticky(StickyBy.ADDRESS)
+
+        assert Route(ROOT, replace(split(500), sticky=sticky), dice(1)).asks
+        assert not Route(ROOT, replace(split(0), sticky=sticky), dice(1)).asks
+        assert not Route(ROOT, split(500), dice(1)).asks
+        assert Route(ROOT, None, dice(1)).choose_for(b"ann") is None
+
+
+class TestTesters:
+    TESTERS = AllowedTesters("X-Stack", "stack", (ip_network("10.0.0.0/8"), ip_network("::1")))
+
+    @pytest.mark.parametrize("name", ["shadow", "shop-r2"])
+    def test_name_a_stack_by_its_role_or_its_id(self, name: str) -> None:
+        """
+        A tester gets the stack it names, also while that has no share; nobody takes over, and it is no sample.
+        """
+        choice = Route(replace(ROOT, testers=self.TESTERS), split(0), dice(1)).choose_named(name)
+
+        assert choice is not None
+        assert choice.arm.stack == "shop-r2"
+        assert choice.fallback is None
+        assert not choice.is_sample
+
+    def test_cannot_name_who_is_not_there(self) -> None:
+        """
+        A name that no stack of the route has leads to nobody, as all names do where nobody may name any.
+        """
+        assert Route(replace(ROOT, testers=self.TESTERS), split(0), dice(1)).choose_named("shop-r9") is None
+        assert route(500).choose_named("shadow") is None
+
+    @pytest.mark.parametrize(
+        ("address", "admitted"),
+        [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("::1", True), ("11.0.0.1", False), ("", False)],
+    )
+    def test_come_from_their_networks(self, address: str, admitted: bool) -> None:
+        """
+        An IPv4 client on an IPv6 socket is the same client; what is no address is nobody's.
+        """
+        assert self.TESTERS.admits(address) == admitted
 
 
 class TestMatch:

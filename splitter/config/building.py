@@ -14,6 +14,7 @@ from splitter.config.document import AccessLog, Admin, App, Document, Rollout
 from splitter.config.options import AdminOptions, Config
 from splitter.config.problems import Misfit
 from splitter.config.proxying import proxy_options
+from splitter.config.traffic import sticky_value
 from splitter.errors import OperatorError
 from splitter.judge.config import OnUndecided
 from splitter.proxy.options import STDOUT, AccessOptions, ListenerOptions
@@ -87,6 +88,7 @@ def _rollout(rollout: Rollout, analysis: Analysis) -> RolloutOptions:
         hold_s=rollout.hold,
         deadline_s=rollout.deadline,
         on_undecided=rollout.on_undecided,
+        sticky=sticky_value(rollout.sticky),
         standby_s=rollout.standby,
         drain_s=rollout.drain,
         tick_s=analysis.tick,

@@ -17,6 +17,7 @@ from splitter.config.analysis import Analysis
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.proxying import Proxy
 from splitter.config.section import Section
+from splitter.config.traffic import Sticky
 from splitter.config.units import (
     Address,
     Count,
@@ -126,6 +127,9 @@ class Rollout(Section):
     """The longest time of all steps together; then `on_undecided` says what happens."""
     on_undecided: OnUndecided = _ROLLOUT.on_undecided
     """What happens at the deadline when nothing is proven: go back to live, or wait for a person."""
+    sticky: Sticky | None = None
+    """What tells clients apart, so that each keeps to one stack while the shadow's share rises: one of three. Null:
+    every request is drawn by itself."""
     standby: Duration = _ROLLOUT.standby_s
     """How long the former live stack is kept after a promotion, so that an undo is instant."""
     drain: Moment = _ROLLOUT.drain_s

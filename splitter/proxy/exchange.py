@@ -24,9 +24,10 @@ from typing import Protocol
 
 from splitter.errors import UpstreamError
 from splitter.http1.body import chunk, last_chunk
-from splitter.http1.forwarding import CLOSE, connection_line, interim_head, response_head
+from splitter.http1.forwarding import connection_line, interim_head, response_head
 from splitter.http1.head import RequestHead, ResponseHead
 from splitter.proxy.access import Entry
+from splitter.proxy.choosing import choose
 from splitter.proxy.dialing import Dial
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.outbox import Turn
@@ -72,7 +73,11 @@ class Exchange:
 
     # What few requests come to need, or not before their response.  Here, and not in `__init__`, an attribute costs
     # nothing until it is written.
-    _is_fallback = False  # the shadow has failed it, or a drain has cut it; it is no sample any more
+    _is_fallback = False  # the shadow has failed it, or a drain has cut it
+    _outside = ""  # why it is no sample of the present arm, a word of `Window.outcomes`; empty: it is one
+    _client_key: bytes | str = ""  # that tells the client apart; empty: its address does
+    _new_key_line = b""  # of the response: gives the client its key
+    _served_by = b""  # the response's field that names the stack; empty: there is none
     _is_cut_short = False
     _is_over = True  # not counted in flight, nor in a pool; False from `start` to the end
     _has_retried = False  # this attempt: once more on a new connection
@@ -115,7 +120,7 @@ class Exchange:
         if route is None:
             self._client.answer(NO_ROUTE)
             return
-        choice = route.choose()
+        choice = self._choose(route) if route.asks else route.choose()
         if choice is None:
             self._client.answer(NO_STACK)
             return
@@ -124,8 +129,14 @@ class Exchange:
         self._started_s = gateway.monotonic()
         self._choice = choice
         self.control = choice.control
-        lane.traffic.enter(self, self._started_s)
+        if choice.is_sample:
+            lane.traffic.enter(self, self._started_s)
+        else:
+            self._outside = "tested"
+            lane.traffic.enter_outside(self)
         lane.phases.begin(self._head.method)
+        if route.served_by:
+            self._served_by = route.served_by
         self._is_over = False
         self._is_sent = is_sent
         self._held = [piece] if piece else []
@@ -196,15 +207,17 @@ class Exchange:
         self._sent_bytes = len(payload)
         if not self._is_sent:
             client.persists = False
-        if length >= 0:
-            out = response_head(head, connection_line(minor, client.persists), date)
-        elif minor:
-            self._is_chunked_out = True
-            out = response_head(head, connection_line(minor, client.persists), date, is_chunked=True)
-            payload = self._chunked(payload, trailers)
-        else:  # HTTP/1.0 knows no chunks
+        if length < 0 and not minor:  # HTTP/1.0 knows no chunks
             self._is_delimited_out = client.persists = False
-            out = response_head(head, CLOSE, date)
+        lines = connection_line(minor, client.persists)
+        if self._new_key_line or self._served_by:
+            lines += self._own_lines()
+        if length >= 0 or not minor:
+            out = response_head(head, lines, date)
+        else:
+            self._is_chunked_out = True
+            out = response_head(head, lines, date, is_chunked=True)
+            payload = self._chunked(payload, trailers)
         self._gateway.outbox.post(client.transport, out + payload if payload else out)
         if trailers is not None:
             self._finish()
@@ -303,6 +316,15 @@ class Exchange:
 
     # Attempts.
 
+    def _choose(self, route: Route) -> Choice | None:
+        """Return who serves, where that depends on the request."""
+        client = self._client
+        is_secure = client.transport.get_extra_info("ssl_object") is not None
+        chosen = choose(route, self._head, client.address, is_secure=is_secure)
+        self._client_key = chosen.client
+        self._new_key_line = chosen.line
+        return chosen.choice
+
     def _attempt(self, pool: Pool) -> None:
         """Send on an idle connection, or make one."""
         self._pool = pool
@@ -377,15 +399,22 @@ class Exchange:
         self._gateway.counters.fallbacks += 1
         self._is_over = False
         self._is_fallback = True
+        self._outside = self._outside or "replayed"
         self._is_cut_short = False
         self._has_retried = False
         self._connect_us = None
         self._tried = ()
         self._lane = self._gateway.lane(arm)
-        self._lane.traffic.enter_replay(self)
+        self._lane.traffic.enter_outside(self)
         self._attempt(self._lane.pick())
 
     # The end.
+
+    def _own_lines(self) -> bytes:
+        """Return the lines that splitter adds to this response."""
+        if not self._served_by:
+            return self._new_key_line
+        return b"%b%b: %b\r\n" % (self._new_key_line, self._served_by, self._lane.arm.stack.encode())
 
     def _chunked(self, payload: bytes, trailers: bytes | None) -> bytes:
         """Return `payload` as it goes to the client in chunks, with the end of the body if `trailers` are there."""
@@ -399,8 +428,8 @@ class Exchange:
         self._release()
         traffic = self._lane.traffic
         traffic.leave(self)
-        if self._is_fallback:
-            traffic.recorder.record_replayed()
+        if self._outside:
+            traffic.recorder.record_outside(self._outside)
         else:
             self._record(self._status)
         self._client.end()
@@ -417,7 +446,8 @@ class Exchange:
         now_s = self._gateway.monotonic()
         latency_us = int((now_s - self._started_s) * 1e6)
         lane = self._lane
-        lane.traffic.recorder.record(status, latency_us, self.control, self._client.address, now_s, self.overdue)
+        client = self._client_key or self._client.address
+        lane.traffic.recorder.record(status, latency_us, self.control, client, now_s, self.overdue)
         if status < 400:
             written_s = self._turn.written_s or now_s
             first_byte_us = int(((self._first_byte_s or now_s) - written_s) * 1e6)
@@ -431,12 +461,13 @@ class Exchange:
         self._is_over = True
         traffic = self._lane.traffic
         traffic.leave(self)
-        if self._is_fallback:
-            traffic.recorder.record_replayed()
+        if self._outside:
+            traffic.recorder.record_outside(self._outside)
         else:
             outcome = _OUTCOMES.get(error.reason, error.reason)
             now_s = self._gateway.monotonic()
-            traffic.recorder.record_failure(outcome, self.control, self._client.address, now_s, self.overdue)
+            client = self._client_key or self._client.address
+            traffic.recorder.record_failure(outcome, self.control, client, now_s, self.overdue)
 
     def _detach(self) -> None:
         """Let go of the present attempt's connection, which is not fit for another request."""

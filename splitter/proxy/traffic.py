@@ -2,8 +2,8 @@
 
 Rule 1: a request is counted from the moment that its arm is chosen until its end, in one step with the choice; so
 after a publish the count of a stack that the table no longer names can only fall.
-Rule 2: a request that live serves after the shadow has failed it counts in flight, for a drain must wait for it, but is
-no sample: the recorder never sees it enter.
+Rule 2: a request that live serves after the shadow has failed it, or whose stack a tester has named, counts in flight,
+for a drain must wait for it, but is no sample: the recorder never sees it enter.
 
 Cost: entering and leaving are O(1).
 """
@@ -47,7 +47,7 @@ class Traffic:
         self._in_flight.add(request)
         self.recorder.enter(request, started_s)
 
-    def enter_replay(self, request: Cuttable) -> None:
+    def enter_outside(self, request: Cuttable) -> None:
         """Count `request`, which is no sample of this stack."""
         self._in_flight.add(request)
 

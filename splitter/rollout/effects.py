@@ -55,7 +55,7 @@ def split_of(history: History, known: Mapping[StackId, Stack]) -> Split | None:
     if shadow is None:
         return None
     share_bp = WEIGHT_TOTAL if rollout.state is State.PROMOTING else rollout.share_bp
-    return Split(live, shadow, share_bp, salt=rollout.id)
+    return Split(live, shadow, share_bp, salt=rollout.id, sticky=rollout.options.sticky)
 
 
 class Effects:

@@ -13,6 +13,7 @@ from typing import Any
 from splitter.errors import OperatorError
 from splitter.judge.config import JudgeConfig
 from splitter.limits import DRAIN_TIMEOUT_S, STEPS_MAX, WEIGHT_TOTAL
+from splitter.model import Sticky, StickyBy
 from splitter.routing import RouteRule
 
 
@@ -37,7 +38,8 @@ class RolloutOptions:
     `warm_up_s` is the shadow's time without traffic once it is healthy; `baseline_wait_s` is how much longer it waits
     for enough live requests to compare with.  `hold_s` is the shortest stay on a step, `deadline_s` the longest time of
     all steps together, `standby_s` how long the former live stack is kept after a promotion.  Every `tick_s`
-    requests are looked at, every `sample_s` what the stacks use.  The other deadlines bound one state each.
+    requests are looked at, every `sample_s` what the stacks use.  The other deadlines bound one state each.  `sticky`
+    says what keeps a client at its stack; None: each request is drawn by itself.
     """
 
     warm_up_s: float = 20.0
@@ -46,6 +48,7 @@ class RolloutOptions:
     hold_s: float = 60.0
     deadline_s: float = 1_800.0
     on_undecided: OnUndecided = OnUndecided.ROLLBACK
+    sticky: Sticky | None = None
     standby_s: float = 900.0
     drain_s: float = DRAIN_TIMEOUT_S
     tick_s: float = 1.0
@@ -99,6 +102,8 @@ def from_mapping(mapping: Mapping[str, Any]) -> RolloutOptions:
     values = {name: value for name, value in mapping.items() if name in known}
     if "steps_bp" in values:
         values["steps_bp"] = tuple(values["steps_bp"])
+    if values.get("sticky"):
+        values["sticky"] = Sticky(StickyBy(values["sticky"]["by"]), values["sticky"]["name"])
     if "on_undecided" in values:
         values["on_undecided"] = OnUndecided(values["on_undecided"])
     return RolloutOptions(**values)

@@ -180,7 +180,8 @@ class Rig:
         self.access: AccessLog | None = None
         self.gateway: Gateway
         self.listener: Listener
-        self._split: Split | None = None
+        self.rule = RouteRule("shop", "", "/", "web", 80)
+        self.split: Split | None = None
 
     async def live(self, *scripts: Script, **options: object) -> Origin:
         """Start the listener, with live as its only stack."""
@@ -211,11 +212,10 @@ class Rig:
 
     def publish(self, split: Split | None) -> None:
         """Make `split` the current one."""
-        self._split = split
-        rules = [RouteRule("shop", "", "/", "web", 80)]
+        self.split = split
         splits = {"shop": split} if split else {}
         version = self.active.current.version + 1
-        self.active.publish(build_table(version, rules, splits, random.Random(7).randrange, self.active.current))
+        self.active.publish(build_table(version, [self.rule], splits, random.Random(7).randrange, self.active.current))
 
     @staticmethod
     def stack(revision: int, *origins: Origin) -> Stack:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from splitter.errors import OperatorError
+from splitter.model import Sticky, StickyBy
 from splitter.rollout.options import OnUndecided, RolloutOptions, from_mapping, to_mapping
 
 
@@ -32,7 +33,8 @@ class TestRolloutOptions:
         """
         What is journaled is read back; unknown options are passed over, missing ones have their defaults.
         """
-        options = RolloutOptions(steps_bp=(200, 400), on_undecided=OnUndecided.HOLD, hold_s=3)
+        sticky = Sticky(StickyBy.COOKIE, "splitter")
+        options = RolloutOptions(steps_bp=(200, 400), on_undecided=OnUndecided.HOLD, hold_s=3, sticky=sticky)
 
         kept = json.loads(json.dumps({**to_mapping(options), "of_the_future": 1}))
 
