@@ -25,6 +25,9 @@ FIRST_BYTE_TIMEOUT_S = 30.0
 RESPONSE_PROGRESS_TIMEOUT_S = 60.0
 UPSTREAM_IDLE_TIMEOUT_S = 30.0
 LINGER_TIMEOUT_S = 5.0  # how long we read and drop what a client still sends after an early final response
+TUNNEL_IDLE_TIMEOUT_S = 3600.0
+TUNNEL_JITTER_S = 5.0  # over which the goodbyes of tunnels are spread that end together: their clients come back
+TUNNEL_CLOSE_TIMEOUT_S = 5.0  # for both sides of a tunnel to close as they are used to, once one was told to
 DRAIN_TIMEOUT_S = 30.0
 
 # --- The data plane: room ----------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """The `proxy` section: times and room of the data plane."""
 
+import re
 from typing import Annotated, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.section import Section
-from splitter.config.units import Count, Duration, Moment, Networks, Size, Some
+from splitter.config.units import Count, Duration, Moment, Networks, Size, Some, Texts
 from splitter.proxy.options import ProxyOptions
 
 BUFFER_BYTES_MIN = 4 * 1024
@@ -15,12 +16,18 @@ HEAD_BYTES_MIN = 1024
 FIELDS_MIN = 16  # what a browser sends of its own accord
 FIELDS_MAX = 4_096
 CONNECTIONS_MAX = 1_000_000
+UPGRADES_MAX = 16
+
+_PROTOCOL = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?", re.ASCII)
+_HTTP_ITSELF = frozenset({"h2c", "h2", "http", "tls"})
 
 _PROXY = ProxyOptions()
 
 Buffer: TypeAlias = Annotated[Size, Field(ge=BUFFER_BYTES_MIN, le=BUFFER_BYTES_MAX)]
 Head: TypeAlias = Annotated[Size, Field(ge=HEAD_BYTES_MIN, le=BUFFER_BYTES_MAX)]
 Connections: TypeAlias = Annotated[Some, Field(le=CONNECTIONS_MAX)]
+
+Protocols: TypeAlias = Annotated[Texts, Field(max_length=UPGRADES_MAX)]
 
 
 class Proxy(Section):
@@ -55,6 +62,10 @@ class Proxy(Section):
     """How long a connection to a stack is kept for the next request; less than the stack's own keep-alive."""
     linger_timeout: Moment = _PROXY.linger_timeout_s
     """How long we take and drop what a client still sends after an early answer."""
+    tunnel_idle_timeout: Moment = _PROXY.tunnel_idle_timeout_s
+    """How long a tunnel (an upgraded connection, such as a WebSocket) may stay without a byte; then it is closed."""
+    upgrades: Protocols = tuple(sorted(each.decode() for each in _PROXY.upgrades))
+    """The protocols that a client may upgrade its connection to, as its `Upgrade` field names them. Never `h2c`."""
     write_buffer: Buffer = _PROXY.write_buffer_bytes
     """How much may wait to be written to one side before the other side is no longer read."""
     held_body_max: Annotated[Size, Field(le=BUFFER_BYTES_MAX)] = _PROXY.held_body_bytes_max
@@ -69,6 +80,19 @@ class Proxy(Section):
     """How many connections to one endpoint are kept for later."""
     client_connections_max: Connections = _PROXY.client_connections_max
     """How many clients may be connected at once; one more is answered by 503 and closed."""
+
+    @field_validator("upgrades")
+    @classmethod
+    def _are_protocols(cls, upgrades: tuple[str, ...]) -> tuple[str, ...]:
+        wrong: list[Misfit] = []
+        for number, each in enumerate(upgrades):
+            if each.lower().partition("/")[0] in _HTTP_ITSELF:
+                wrong.append(((number,), f"{each} carries requests past every rule of splitter's; remove it"))
+            elif not _PROTOCOL.fullmatch(each):
+                wrong.append(((number,), f"{each!r} is no protocol; write a name such as websocket"))
+        if wrong:
+            raise MisfitsError(wrong)
+        return upgrades
 
     @model_validator(mode="after")
     def _has_parts_that_fit_into_a_head(self) -> "Proxy":
@@ -109,6 +133,8 @@ def proxy_options(section: Proxy) -> ProxyOptions:
         response_timeout_s=section.response_timeout,
         upstream_idle_timeout_s=section.upstream_idle_timeout,
         linger_timeout_s=section.linger_timeout,
+        tunnel_idle_timeout_s=section.tunnel_idle_timeout,
+        upgrades=frozenset(each.lower().encode() for each in section.upgrades),
         write_buffer_bytes=section.write_buffer,
         held_body_bytes_max=section.held_body_max,
         pipeline_bytes_max=section.pipeline_max,

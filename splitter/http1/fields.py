@@ -130,10 +130,11 @@ class FieldReader:
     """Reads one block of field lines and is what they say.  Never changed after it is made.
 
     `kept` holds the end-to-end lines, each with its CRLF; `length` counts body bytes, or is CHUNKED, or the class's
-    own value where no field says anything; `options` are the tokens of Connection, in lower case.
+    own value where no field says anything; `options` are the tokens of Connection, in lower case.  `upgrade` is what
+    Upgrade says, which ends at this hop.
     """
 
-    __slots__ = ("_nominates", "_seen", "block", "kept", "length", "options")
+    __slots__ = ("_nominates", "_seen", "block", "kept", "length", "options", "upgrade")
 
     RULES: ClassVar[Mapping[bytes, Callable[..., bool]]] = {}
     RULED_LINES: ClassVar[re.Pattern[bytes]]
@@ -143,6 +144,7 @@ class FieldReader:
         self.block = block
         self.length = self.LENGTH_UNSAID
         self.options = _NO_OPTIONS
+        self.upgrade = b""
         self._nominates = False  # fields that are not hop-by-hop anyway
         self._seen: tuple[bytes, ...] = ()  # of the fields that may come once only
         self.kept = self._read(block, limits)
@@ -205,6 +207,10 @@ class FieldReader:
             self._nominates = True
         return False
 
+    def read_upgrade(self, value: bytes) -> bool:
+        self.upgrade = b"%b,%b" % (self.upgrade, value) if self.upgrade else value
+        return False
+
     def read_content_length(self, value: bytes) -> bool:
         self._count(b"content-length")
         if b"transfer-encoding" in self._seen:
@@ -233,6 +239,7 @@ FRAMING_RULES: Mapping[bytes, Callable[..., bool]] = {
     b"connection": FieldReader.read_connection,
     b"content-length": FieldReader.read_content_length,
     b"transfer-encoding": FieldReader.read_transfer_encoding,
+    b"upgrade": FieldReader.read_upgrade,
 }
 """What requests and responses have in common."""
 

@@ -10,6 +10,8 @@ Rule 4: an answer that a stack has not dated gets the date of its coming (RFC 91
 A client's request id is passed on if it is one word of at most 128 visible characters; else it gets a new one.
 """
 
+from collections.abc import Sequence
+
 from splitter.errors import DownstreamError
 from splitter.http1.fields import CHUNKED
 from splitter.http1.head import RequestHead, ResponseHead
@@ -24,11 +26,12 @@ PERSIST_1_0 = b"Connection: keep-alive\r\n"
 CLOSE = b"Connection: close\r\n"
 
 
-def request_fields(head: RequestHead, peer: Peer, name: bytes) -> bytes:
+def request_fields(head: RequestHead, peer: Peer, name: bytes, protocols: Sequence[bytes] = ()) -> bytes:
     """Return the field lines that a stack gets, but for those that no two requests share.
 
     They follow from the client's field lines alone where the target is in origin form.  `name` is that of this daemon
-    in Via.  Raises DownstreamError for a request that has passed it before.
+    in Via, `protocols` are those that the connection may be upgraded to.  Raises DownstreamError for a request that
+    has passed it before.
     """
     fields = head.fields
     if name in fields.via:
@@ -39,7 +42,9 @@ def request_fields(head: RequestHead, peer: Peer, name: bytes) -> bytes:
         lines.insert(0, b"Host: %b\r\n" % host)
     if fields.length == CHUNKED:
         lines.append(_CHUNKED)
-    if fields.takes_trailers:
+    if protocols:  # many a server looks for Upgrade in one line of Connection only
+        lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % b", ".join(protocols))
+    elif fields.takes_trailers:
         lines.append(b"TE: trailers\r\nConnection: TE\r\n")
     lines.append(b"Via: 1.%d %b\r\n" % (fields.minor, name))
     return b"".join(lines)
@@ -59,6 +64,12 @@ def trace_line(parent: bytes, dice: bytes) -> bytes:
 def interim_head(head: ResponseHead) -> bytes:
     """Return an interim response as a client of HTTP/1.1 gets it."""
     return b"%b\r\n%b%b\r\n" % (head.line, head.fields.kept, _VIA[head.minor])
+
+
+def switching_head(head: ResponseHead, protocol: bytes) -> bytes:
+    """Return the 101 by which the client's connection becomes one of `protocol`."""
+    kept = head.fields.kept
+    return b"%b\r\n%bConnection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (head.line, kept, protocol, _VIA[head.minor])
 
 
 def connection_line(minor: int, persists: bool) -> bytes:

@@ -14,8 +14,7 @@ Long because the states of a connection, which its events meet in any order, are
 import asyncio
 import logging
 import secrets
-import socket
-import struct
+from collections.abc import Sequence
 from typing import Protocol, cast
 
 from splitter.errors import DownstreamError
@@ -23,6 +22,7 @@ from splitter.http1 import forwarding
 from splitter.http1.body import RequestBody
 from splitter.http1.head import RequestFields, RequestHead, parse_request, request_end
 from splitter.http1.identity import Peer
+from splitter.http1.upgrade import wanted
 from splitter.proxy.access import CLIENT_LEFT, AccessLog, unread
 from splitter.proxy.deadlines import NEVER, Timed
 from splitter.proxy.exchange import Exchange
@@ -36,18 +36,18 @@ from splitter.proxy.replies import (
     encode,
     to_client_fault,
 )
+from splitter.proxy.reset import reset
+from splitter.proxy.tunnel import Tunnel
 
 log = logging.getLogger(__name__)
 
 # What the connection is about to get: a head; the rest of a body; nothing, as the request is complete; nothing that
-# would matter any more; nothing at all.
-_HEAD, _BODY, _WAIT, _LINGER, _CLOSING = range(5)
+# would matter any more; nothing at all; bytes of another protocol, which the tunnel gets.
+_HEAD, _BODY, _WAIT, _LINGER, _CLOSING, _TUNNEL = range(6)
 
 # Why we do not read.
 _FULL_STACK = 1  # the stack does not take the body
 _FULL_INBOX = 2  # enough requests were sent ahead
-
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 
 class Owner(Protocol):
@@ -76,7 +76,6 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_gateway",
         "_inbox",
         "_is_ended",
-        "_is_full",
         "_is_serving",
         "_is_to_head",
         "_minor",
@@ -85,8 +84,10 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_request_id",
         "_scanned",
         "_stops",
+        "_tunnel",
         "_unsent",
         "address",
+        "is_full",
         "persists",
         "transport",
     )
@@ -103,12 +104,13 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._inbox = b""
         self._scanned = 0  # of the inbox, in search of a head's end
         self._stops = 0  # why we do not read
-        self._is_full = False  # the client does not take what we have written
+        self.is_full = False  # the client does not take what we have written
         self._unsent = 0  # of what was written, when last looked at
         self._is_ended = False  # the client has closed its side
         self._is_serving = False  # `_serve` is running, further up the stack
         self._former: RequestFields | None = None  # of the former request, and as a stack gets them
         self._former_lines = b""
+        self._tunnel: Tunnel | None = None  # to which the connection belongs for the rest of its life
         # Per request.
         self._exchange: Exchange | None = None
         self.persists = True
@@ -153,7 +155,7 @@ class ClientConnection(asyncio.Protocol, Timed):
     def eof_received(self) -> bool:
         """Return whether the connection stays open for what we have to say."""
         self._is_ended = True
-        if self._at == _WAIT or (self._is_full and self._inbox):
+        if self._at == _WAIT or (self.is_full and self._inbox):
             return True
         if self._at == _BODY:
             self._abandon()
@@ -170,14 +172,14 @@ class ClientConnection(asyncio.Protocol, Timed):
 
     def pause_writing(self) -> None:
         """Hold the stack: the client is slower."""
-        self._is_full = True
+        self.is_full = True
         self._watch()
         if self._exchange is not None:
             self._exchange.pause()
 
     def resume_writing(self) -> None:
         """Let the stack send on, or serve what was sent ahead."""
-        self._is_full = False
+        self.is_full = False
         self._watch()
         if self._exchange is not None:
             self._exchange.resume()
@@ -206,8 +208,10 @@ class ClientConnection(asyncio.Protocol, Timed):
         self.persists = False
         if self._at == _HEAD and not self._inbox:
             self._close()
+        elif self._tunnel is not None:
+            self._tunnel.dismiss()
 
-    # What the exchange asks: `exchange.Client`.
+    # What the exchange asks: `client.Client`.
 
     def hold_body(self) -> None:
         """Read no more of the request's body until `take_body`."""
@@ -252,6 +256,20 @@ class ClientConnection(asyncio.Protocol, Timed):
             self._go_on(_FULL_INBOX)
             self._serve()
 
+    def hand_over(self, tunnel: Tunnel) -> tuple[bytes, bool]:
+        """Give the connection to `tunnel`.  Return what the client has sent ahead, and whether that was all."""
+        if self._gateway.access is not None:
+            self._note(self._gateway.access, "answered")
+        self._exchange = None
+        self._tunnel = tunnel
+        self._at = _TUNNEL
+        self._gateway.deadlines.drop(self)
+        self._go_on(_FULL_INBOX)
+        ahead, self._inbox = self._inbox, b""
+        if self._owner.is_closing:
+            tunnel.dismiss()
+        return ahead, self._is_ended
+
     def cut(self, *, is_delimited: bool) -> None:
         """End the exchange in the middle of its response."""
         if self._gateway.access is not None:
@@ -270,14 +288,14 @@ class ClientConnection(asyncio.Protocol, Timed):
             return
         self._is_serving = True
         try:
-            while self._at == _HEAD and self._inbox and not self._is_full and self._begin():
+            while self._at == _HEAD and self._inbox and not self.is_full and self._begin():
                 pass
         except Exception:
             log.exception("a request of %s could not be served; its connection ends", self.address)
             self._crash()
         finally:
             self._is_serving = False
-        if self._is_ended and self._at == _HEAD and not self._is_full:
+        if self._is_ended and self._at == _HEAD and not self.is_full:
             self._close()
 
     def _begin(self) -> bool:
@@ -324,7 +342,10 @@ class ClientConnection(asyncio.Protocol, Timed):
             piece, is_sent = body.read(rest)
             if is_sent:
                 self._inbox = body.rest
-        self._exchange = exchange = Exchange(self._gateway, self, head, self._outgoing(head))
+        protocols = wanted(fields, self._gateway.options.upgrades) if fields.upgrade else ()
+        self._exchange = exchange = Exchange(self._gateway, self, head, self._outgoing(head, protocols))
+        if protocols:
+            exchange.protocols = protocols
         if is_sent:
             self._at = _WAIT
             self.deadline = NEVER
@@ -333,13 +354,13 @@ class ClientConnection(asyncio.Protocol, Timed):
             self._begin_rate()
         exchange.start(piece, is_sent=is_sent)
 
-    def _outgoing(self, head: RequestHead) -> bytes:
+    def _outgoing(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:
         """Return the head as a stack gets it."""
         fields = head.fields
         if fields is self._former and head.kept is fields.kept:
             lines = self._former_lines
         else:
-            lines = forwarding.request_fields(head, self._peer, self._gateway.name)
+            lines = forwarding.request_fields(head, self._peer, self._gateway.name, protocols)
             self._former = fields if head.kept is fields.kept else None  # the target named another host
             self._former_lines = lines
             if self._peer.is_trusted:
@@ -440,12 +461,7 @@ class ClientConnection(asyncio.Protocol, Timed):
     def _cut(self) -> None:
         """Close with a reset: the client must not take what it has for the whole."""
         self._at = _CLOSING
-        sock: socket.socket = self.transport.get_extra_info("socket")
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        except OSError:
-            log.debug("the client's socket was closed before")
-        self.transport.abort()
+        reset(self.transport)
 
     # Reading and deadlines.
 
@@ -468,7 +484,7 @@ class ClientConnection(asyncio.Protocol, Timed):
     def _watch(self) -> None:
         """Set the deadline for what the client is to do next; there is none while it waits for us."""
         deadlines, times = self._gateway.deadlines, self._gateway.times
-        if self._is_full:
+        if self.is_full:
             self._await_reader()
         elif self._at == _BODY and not self._stops:
             within = times.body

@@ -19,53 +19,29 @@ Rule 4: each request leaves the recorder exactly one trace for each stack it was
 Long because it is one story, and whoever changes a part of it has to see the rest.
 """
 
-import asyncio
-from typing import Protocol
+from collections.abc import Sequence
 
 from splitter.errors import UpstreamError
 from splitter.http1.body import chunk, last_chunk
-from splitter.http1.forwarding import connection_line, interim_head, response_head
+from splitter.http1.forwarding import connection_line, interim_head, response_head, switching_head
 from splitter.http1.head import RequestHead, ResponseHead
+from splitter.http1.upgrade import WEBSOCKET, agreed
 from splitter.proxy.access import Entry
 from splitter.proxy.choosing import choose
+from splitter.proxy.client import Client
 from splitter.proxy.dialing import Dial
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.outbox import Turn
 from splitter.proxy.pool import Pool
-from splitter.proxy.replies import NO_ROUTE, NO_STACK, OUR_FAULT, Reply, to_stack_fault
+from splitter.proxy.replies import NO_ROUTE, NO_STACK, OUR_FAULT, to_stack_fault
 from splitter.proxy.traffic import Lane
+from splitter.proxy.tunnel import Tunnel
 from splitter.proxy.upstream import UpstreamConnection
 from splitter.routing import Arm, Choice, Route
 
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 _FAILURE = 500  # and above: the server failed (RFC 9110 §15.6)
 _OUTCOMES = {"full": "connect", "connect_timeout": "connect"}  # of a failed attempt, where it is not the reason's word
-
-
-class Client(Protocol):
-    """The client's side of an exchange.
-
-    `persists`: the client's connection may carry another request.  `address` tells clients apart.
-    """
-
-    transport: asyncio.Transport
-    address: str
-    persists: bool
-
-    def hold_body(self) -> None:
-        """Read no more of the request's body until `take_body`."""
-
-    def take_body(self) -> None:
-        """Read on."""
-
-    def answer(self, reply: Reply) -> None:
-        """Send an answer of ours, and end the exchange."""
-
-    def end(self) -> None:
-        """End the exchange: its response has been written."""
-
-    def cut(self, *, is_delimited: bool) -> None:
-        """End the exchange in the middle of its response; `is_delimited`: its framing shows that some is missing."""
 
 
 class Exchange:
@@ -94,6 +70,7 @@ class Exchange:
     _received_bytes = 0  # of the request's body
     _sent_bytes = 0  # of the answer's
     _route: Route | None = None
+    protocols: Sequence[bytes] = ()  # those that the client would rather speak
 
     _lane: Lane
     _turn: Turn  # in which the head was written
@@ -193,6 +170,20 @@ class Exchange:
         if self._head.fields.minor:
             self._has_answered = True
             self._gateway.outbox.post(self._client.transport, interim_head(head))
+
+    def switch(self, head: ResponseHead, data: bytes) -> None:
+        """Join both connections in a tunnel; the sample is the 101, however long the tunnel lasts."""
+        protocol = agreed(head, self.protocols)
+        gateway, client, connection, traffic = self._gateway, self._client, self._connection, self._lane.traffic
+        assert connection is not None
+        self._connection = None
+        self._status = head.status
+        gateway.outbox.post(client.transport, switching_head(head, protocol))
+        tunnel = Tunnel(gateway, traffic, self._pool, is_websocket=protocol == WEBSOCKET)
+        self._count()
+        connection.hand_over()
+        ahead, is_ended = client.hand_over(tunnel)
+        tunnel.join(client, connection, from_client=ahead, from_stack=data, is_ended=is_ended)
 
     def respond(self, head: ResponseHead, length: int, payload: bytes, trailers: bytes | None) -> None:
         """Send the final head, with what has come of the body in the same write."""
@@ -424,15 +415,19 @@ class Exchange:
 
     def _finish(self) -> None:
         """End an exchange whose response is complete."""
-        self._is_over = True
         self._release()
+        self._count()
+        self._client.end()
+
+    def _count(self) -> None:
+        """Count the answer, and the request in flight no longer."""
+        self._is_over = True
         traffic = self._lane.traffic
         traffic.leave(self)
         if self._outside:
             traffic.recorder.record_outside(self._outside)
         else:
             self._record(self._status)
-        self._client.end()
 
     def _release(self) -> None:
         """Let go of the connection of a response that is complete; it may carry another request."""

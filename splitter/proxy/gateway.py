@@ -33,7 +33,7 @@ from splitter.routing import ActiveTable, Arm, RouteTable
 class Counters:
     """Counts since the start.  Written by the connections."""
 
-    __slots__ = ("clients", "clients_refused", "fallbacks", "replies", "requests", "retries")
+    __slots__ = ("clients", "clients_refused", "fallbacks", "replies", "requests", "retries", "tunnels")
 
     def __init__(self) -> None:
         self.clients = 0  # connections of clients that are open
@@ -41,6 +41,7 @@ class Counters:
         self.requests = 0  # heads read
         self.retries = 0  # sent again because a reused connection had died
         self.fallbacks = 0  # sent again to live because the shadow had failed
+        self.tunnels = 0  # that are open
         self.replies: dict[int, int] = {}  # answers of our own, by status
 
     def count_reply(self, status: int) -> None:
@@ -57,6 +58,7 @@ class GatewayStats:
     requests: int
     retries: int
     fallbacks: int
+    tunnels: int
     replies: tuple[tuple[int, int], ...]
     in_flight: tuple[tuple[StackId, int], ...]
     upstream_open: tuple[tuple[StackId, int], ...]
@@ -174,6 +176,7 @@ class Gateway:
             requests=counters.requests,
             retries=counters.retries,
             fallbacks=counters.fallbacks,
+            tunnels=counters.tunnels,
             replies=tuple(sorted(counters.replies.items())),
             in_flight=tuple((stack, traffic.in_flight) for stack, traffic in stacks),
             upstream_open=tuple((stack, sum(pool.open for pool in one.pools.values())) for stack, one in stacks),

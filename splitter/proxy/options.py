@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from splitter import limits
 from splitter.http1.identity import Network
+from splitter.http1.upgrade import WEBSOCKET
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class ProxyOptions:
     progress within `body_timeout_s` and, after `body_rate_grace_s`, come at `body_rate_bytes_per_s` in the mean.  A
     stack gets `connect_timeout_s` to accept a connection, `first_byte_timeout_s` from a request's last byte to a
     response's head, and `response_timeout_s` between two pieces of its body; a client gets that long to take a full
-    write buffer.
+    write buffer.  `upgrades` are the protocols, in lower case, that may be spoken in a tunnel, over which
+    `tunnel_idle_timeout_s` may pass without a byte.
     `body_bytes_max` 0 is no bound: bodies are streamed, never held.
     """
 
@@ -57,6 +59,8 @@ class ProxyOptions:
     response_timeout_s: float = limits.RESPONSE_PROGRESS_TIMEOUT_S
     upstream_idle_timeout_s: float = limits.UPSTREAM_IDLE_TIMEOUT_S
     linger_timeout_s: float = limits.LINGER_TIMEOUT_S
+    tunnel_idle_timeout_s: float = limits.TUNNEL_IDLE_TIMEOUT_S
+    upgrades: frozenset[bytes] = frozenset({WEBSOCKET})
     write_buffer_bytes: int = limits.WRITE_BUFFER_BYTES_MAX
     held_body_bytes_max: int = limits.HELD_BODY_BYTES_MAX
     pipeline_bytes_max: int = limits.PIPELINE_BYTES_MAX

@@ -1,6 +1,7 @@
 """The options of the data plane as its connections use them: in ticks."""
 
 from splitter.http1.fields import HeadLimits
+from splitter.limits import TUNNEL_CLOSE_TIMEOUT_S, TUNNEL_JITTER_S
 from splitter.proxy.deadlines import TICK_S, ticks
 from splitter.proxy.options import ProxyOptions
 
@@ -19,6 +20,9 @@ class Times:
         "keep_alive",
         "linger",
         "response",
+        "tunnel_close",
+        "tunnel_idle",
+        "tunnel_jitter",
         "upstream_idle",
         "write_buffer_bytes",
     )
@@ -34,6 +38,9 @@ class Times:
         self.response = ticks(options.response_timeout_s)
         self.upstream_idle = ticks(options.upstream_idle_timeout_s)
         self.linger = ticks(options.linger_timeout_s)
+        self.tunnel_idle = ticks(options.tunnel_idle_timeout_s)
+        self.tunnel_jitter = ticks(TUNNEL_JITTER_S)
+        self.tunnel_close = ticks(TUNNEL_CLOSE_TIMEOUT_S)
         self.write_buffer_bytes = options.write_buffer_bytes
         self.head_limits = HeadLimits(
             head_bytes=options.head_bytes_max,

@@ -2,8 +2,8 @@
 
 Rule 1: a request is counted from the moment that its arm is chosen until its end, in one step with the choice; so
 after a publish the count of a stack that the table no longer names can only fall.
-Rule 2: a request that live serves after the shadow has failed it, or whose stack a tester has named, counts in flight,
-for a drain must wait for it, but is no sample: the recorder never sees it enter.
+Rule 2: a request that live serves after the shadow has failed it, or whose stack a tester has named, and a tunnel count
+in flight, for a drain must wait for them, but are no samples: the recorder never sees them enter.
 
 Cost: entering and leaving are O(1).
 """
@@ -18,11 +18,15 @@ from splitter.proxy.pool import Pool
 from splitter.routing import Arm
 
 
-class Cuttable(InFlight, Protocol):
-    """A request in flight."""
+class Cuttable(Protocol):
+    """A request or a tunnel in flight."""
 
     def cut_short(self) -> None:
         """End now: the stack is about to go."""
+
+
+class Sampled(Cuttable, InFlight, Protocol):
+    """A request in flight of which the recorder hears."""
 
 
 class Traffic:
@@ -42,7 +46,7 @@ class Traffic:
         """Return how many requests have entered and not left."""
         return len(self._in_flight)
 
-    def enter(self, request: Cuttable, started_s: float) -> None:
+    def enter(self, request: Sampled, started_s: float) -> None:
         """Count `request`, as a sample."""
         self._in_flight.add(request)
         self.recorder.enter(request, started_s)
@@ -51,10 +55,14 @@ class Traffic:
         """Count `request`, which is no sample of this stack."""
         self._in_flight.add(request)
 
-    def leave(self, request: Cuttable) -> None:
+    def leave(self, request: Sampled) -> None:
         """Count `request` no longer."""
-        self._in_flight.discard(request)
         self.recorder.leave(request)
+        self.leave_outside(request)
+
+    def leave_outside(self, request: Cuttable) -> None:
+        """Count no longer what was no sample."""
+        self._in_flight.discard(request)
         if self._is_empty is not None and not self._in_flight:
             self._is_empty.set()
 

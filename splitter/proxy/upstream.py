@@ -19,13 +19,12 @@ from splitter.errors import UpstreamError
 from splitter.http1.body import ChunkedBody
 from splitter.http1.fields import CHUNKED, UNTIL_CLOSE, stack_fault
 from splitter.http1.head import ResponseHead, parse_response, response_end
+from splitter.http1.upgrade import SWITCHING_PROTOCOLS
 from splitter.limits import INTERIM_RESPONSES_MAX
 from splitter.proxy.deadlines import NEVER, Timed
 from splitter.proxy.pool import Pool
 
 log = logging.getLogger(__name__)
-
-_SWITCHING_PROTOCOLS = 101
 
 # Where a connection stands in its response; between two requests, at the end of the former.
 _HEAD, _COUNTED, _CHUNKED, _UNTIL_CLOSE, _END = range(5)
@@ -36,6 +35,12 @@ class Requester(Protocol):
 
     def interim(self, head: ResponseHead) -> None:
         """Take an interim response."""
+
+    def switch(self, head: ResponseHead, data: bytes) -> None:
+        """Take a 101 and what has come behind it: what is no fault of the stack ends with `hand_over`.
+
+        Raises UpstreamError for a 101 that nobody asked for.
+        """
 
     def respond(self, head: ResponseHead, length: int, payload: bytes, trailers: bytes | None) -> None:
         """Take the final response's head, its body's length, and the first of its payload.
@@ -164,6 +169,11 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         self._pool.drop(self)
         self.transport.abort()
 
+    def hand_over(self) -> None:
+        """Give the connection away: it carries no HTTP any more, and is counted until it is lost."""
+        self._requester = None
+        self._pool.deadlines.drop(self)
+
     def is_silent(self) -> bool:
         """Return whether the connection is open and nothing has come that nobody asked for."""
         if self.transport.is_closing():
@@ -270,12 +280,13 @@ class UpstreamConnection(asyncio.Protocol, Timed):
                 self._pool.former = head.fields
                 self._begin_body(requester, head, data)
                 return
+            if head.status == SWITCHING_PROTOCOLS:
+                requester.switch(head, data)
+                return
             self._take_interim(requester, head)
 
     def _take_interim(self, requester: Requester, head: ResponseHead) -> None:
         self._interims += 1
-        if head.status == _SWITCHING_PROTOCOLS:
-            raise stack_fault("101 to a request that asked for no other protocol")
         if self._interims > INTERIM_RESPONSES_MAX:
             raise stack_fault(f"more than {INTERIM_RESPONSES_MAX} interim responses")
         self._watch()

@@ -66,6 +66,17 @@ class TestProxy:
         """
         assert mistakes(GOOD + "proxy: {write_buffer: 64}\n") == ["9:23: proxy.write_buffer: 64 is less than 4096"]
 
+    def test_upgrades_to_no_http(self) -> None:
+        """
+        A protocol that carries requests itself would take them past every rule.
+        """
+        assert read(GOOD + "proxy: {upgrades: WebSocket}\n").proxy.upgrades == frozenset({b"websocket"})
+        assert read(GOOD + "proxy: {upgrades: []}\n").proxy.upgrades == frozenset()
+        assert mistakes(GOOD + "proxy: {upgrades: [websocket, H2C, 'a b']}\n") == [
+            "9:31: proxy.upgrades[1]: H2C carries requests past every rule of splitter's; remove it",
+            "9:36: proxy.upgrades[2]: 'a b' is no protocol; write a name such as websocket",
+        ]
+
 
 def _other(name: str) -> str:
     """Return a value that no option has by default."""
