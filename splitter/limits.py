@@ -11,6 +11,7 @@ TARGET_BYTES_MAX = 8 * 1024
 CONTENT_LENGTH_DIGITS_MAX = 18  # stays below 2**63 on every peer that we stand in front of
 CHUNK_SIZE_DIGITS_MAX = 15
 CHUNK_LINE_BYTES_MAX = 256  # size, extension and CRLF: nobody sends longer ones for a good reason
+CHUNK_EXTENSION_BYTES_MAX = 16 * 1024  # of all chunks of a body: they are dropped, so they may not cost for ever
 TRAILER_BYTES_MAX = 8 * 1024
 INTERIM_RESPONSES_MAX = 16  # 1xx per exchange; an unproven stack may send them for ever
 

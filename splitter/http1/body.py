@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from splitter.errors import DownstreamError
 from splitter.http1.fields import CHUNKED, Refuse, client_fault, passable_trailers
-from splitter.limits import CHUNK_LINE_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX, TRAILER_BYTES_MAX
+from splitter.limits import CHUNK_EXTENSION_BYTES_MAX, CHUNK_LINE_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX, TRAILER_BYTES_MAX
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -35,12 +35,13 @@ class ChunkedBody:
     `feed` raises what `refuse` makes.
     """
 
-    __slots__ = ("_at", "_left", "_partial", "_refuse", "rest", "trailers")
+    __slots__ = ("_at", "_extension_bytes", "_left", "_partial", "_refuse", "rest", "trailers")
 
     def __init__(self, refuse: Refuse) -> None:
         self._refuse = refuse
         self._at = _At.SIZE
         self._left = 0  # of the payload of the present chunk
+        self._extension_bytes = 0  # so far
         self._partial = b""  # the beginning of a line
         self.trailers = b""
         self.rest = b""
@@ -91,6 +92,9 @@ class ChunkedBody:
         line = _CHUNK_LINE.fullmatch(data, place, end)
         if line is None:
             raise self._refuse("a chunk line is not a hexadecimal size")
+        self._extension_bytes += end - line.end(1)
+        if self._extension_bytes > CHUNK_EXTENSION_BYTES_MAX:
+            raise self._refuse(f"more than {CHUNK_EXTENSION_BYTES_MAX} bytes of chunk extensions")
         self._left = int(line[1], 16)
         self._at = _At.PAYLOAD if self._left else _At.TRAILERS
         return end + 2

@@ -27,6 +27,9 @@ class Client(Protocol):
     def take_body(self) -> None:
         """Read on."""
 
+    def expect_body(self) -> None:
+        """Take note that the stack wants the body (RFC 9110 §10.1.1): it is the client now that is waited for."""
+
     def answer(self, reply: Reply) -> None:
         """Send an answer of ours, and end the exchange."""
 

@@ -226,6 +226,11 @@ class ClientConnection(asyncio.Protocol, Timed):
             if self._at == _BODY:
                 self._begin_rate()
 
+    def expect_body(self) -> None:
+        """Wait for the body, which the stack has asked for."""
+        if self._at == _BODY:
+            self._begin_rate()
+
     def answer(self, reply: Reply) -> None:
         """Send an answer of ours, and end the exchange.  The connection persists only behind a whole request."""
         self._gateway.counters.count_reply(reply.status)
@@ -351,7 +356,11 @@ class ClientConnection(asyncio.Protocol, Timed):
             self.deadline = NEVER
         else:
             self._at = _BODY
-            self._begin_rate()
+            self._body_bytes = 0
+            if fields.expects_continue and not rest:
+                self.deadline = NEVER  # until the stack has said what it wants, or the client does not wait for that
+            else:
+                self._begin_rate()
         exchange.start(piece, is_sent=is_sent)
 
     def _outgoing(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:

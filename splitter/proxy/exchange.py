@@ -40,6 +40,7 @@ from splitter.proxy.upstream import UpstreamConnection
 from splitter.routing import Arm, Choice, Route
 
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+_CONTINUE = 100
 _FAILURE = 500  # and above: the server failed (RFC 9110 §15.6)
 _OUTCOMES = {"full": "connect", "connect_timeout": "connect"}  # of a failed attempt, where it is not the reason's word
 
@@ -170,6 +171,8 @@ class Exchange:
         if self._head.fields.minor:
             self._has_answered = True
             self._gateway.outbox.post(self._client.transport, interim_head(head))
+            if head.status == _CONTINUE:
+                self._client.expect_body()
 
     def switch(self, head: ResponseHead, data: bytes) -> None:
         """Join both connections in a tunnel; the sample is the 101, however long the tunnel lasts."""
@@ -347,7 +350,8 @@ class Exchange:
         method = self._head.method
         if method not in _IDEMPOTENT or self._held_bytes > self._gateway.options.held_body_bytes_max:
             self._held = None
-        connection.begin(self, data, method == b"HEAD", self._is_sent)
+        awaits_continue = self._head.fields.expects_continue and not self._is_sent and not self._received_bytes
+        connection.begin(self, data, method == b"HEAD", self._is_sent, awaits_continue)
         if not self._is_sent and not connection.is_full:
             self._client.take_body()
 

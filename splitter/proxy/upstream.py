@@ -26,6 +26,8 @@ from splitter.proxy.pool import Pool
 
 log = logging.getLogger(__name__)
 
+_CONTINUE = 100
+
 # Where a connection stands in its response; between two requests, at the end of the former.
 _HEAD, _COUNTED, _CHUNKED, _UNTIL_CLOSE, _END = range(5)
 
@@ -72,6 +74,7 @@ class UpstreamConnection(asyncio.Protocol, Timed):
 
     __slots__ = (
         "_at",
+        "_awaits_continue",
         "_chunks",
         "_inbox",
         "_interims",
@@ -105,6 +108,7 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         self._at = _END
         self._is_to_head = False
         self._is_sent = False
+        self._awaits_continue = False  # the client sends no body before the stack has said something
         self._is_paused = False  # the client does not take what we have read
         self._persists = False
         self._interims = 0
@@ -116,12 +120,15 @@ class UpstreamConnection(asyncio.Protocol, Timed):
 
     # What the requester asks.
 
-    def begin(self, requester: Requester, data: bytes, is_to_head: bool, is_sent: bool) -> None:
-        """Send a request, or its beginning unless `is_sent`."""
+    def begin(
+        self, requester: Requester, data: bytes, is_to_head: bool, is_sent: bool, awaits_continue: bool = False
+    ) -> None:
+        """Send a request, or its beginning unless `is_sent`; `awaits_continue`: the stack is to go on, by an answer."""
         self._requester = requester
         self._at = _HEAD
         self._is_to_head = is_to_head
         self._is_sent = is_sent
+        self._awaits_continue = awaits_continue
         self._interims = 0
         self.has_received = False
         self._pool.outbox.post(self.transport, data)
@@ -132,7 +139,8 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         self._is_sent = is_last
         if data:
             self._pool.outbox.post(self.transport, data)
-        if is_last:
+        if is_last or self._awaits_continue:
+            self._awaits_continue = False
             self._watch()
 
     def pause(self) -> None:
@@ -258,7 +266,7 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         times = self._pool.times
         if self.is_full:
             self._pool.deadlines.within(self, times.response)
-        elif self._is_paused or not self._is_sent:
+        elif self._is_paused or not (self._is_sent or self._awaits_continue):
             self.deadline = NEVER
         else:
             self._pool.deadlines.within(self, times.first_byte if self._at == _HEAD else times.response)
@@ -289,6 +297,8 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         self._interims += 1
         if self._interims > INTERIM_RESPONSES_MAX:
             raise stack_fault(f"more than {INTERIM_RESPONSES_MAX} interim responses")
+        if head.status == _CONTINUE:
+            self._awaits_continue = False
         self._watch()
         requester.interim(head)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from splitter.errors import DownstreamError
 from splitter.http1.body import ChunkedBody, chunk, last_chunk
 from splitter.http1.fields import client_fault
-from splitter.limits import CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX
+from splitter.limits import CHUNK_EXTENSION_BYTES_MAX, CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX
 
 
 def read(*pieces: bytes) -> tuple[bytes, ChunkedBody]:
@@ -32,6 +32,7 @@ class TestRead:
             (b"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", b"01234567890123456789"),
             (b'5;x=y;z="a\tb"\r\nhello\r\n0;last\r\n\r\n', b"hello"),
             (b"2\r\n\r\n\r\n0\r\n\r\n", b"\r\n"),
+            (b"1;aaaaaaaaaaaaaaa\r\na\r\n" * 1024 + b"0\r\n\r\n", b"a" * 1024),
         ],
     )
     def test_payload_in_three_ways(self, data: bytes, payload: bytes) -> None:
@@ -88,6 +89,7 @@ class TestRefuse:
             b"5\r\nhello\rX0\r\n\r\n",
             b"5\r\nhell\r\n0\r\n\r\n",
             b"5;" + b"a" * CHUNK_LINE_BYTES_MAX,
+            b"1;aaaaaaaaaaaaaaa\r\na\r\n" * (CHUNK_EXTENSION_BYTES_MAX // 16) + b"1;\r\na\r\n",
             b"0\r\nX : y\r\n\r\n",
             b"0\r\n folded\r\n\r\n",
             b"0\r\nX: a\nY: b\r\n\r\n",

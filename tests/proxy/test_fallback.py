@@ -84,6 +84,37 @@ class TestShadowFails:
         assert answer.startswith(b"HTTP/1.1 502 ")
         assert live.peers == []
 
+    async def test_an_expectation_that_the_shadow_does_not_answer_is_lives(self, rig: Rig) -> None:
+        """
+        A client that waits for 100 gets live's when the shadow keeps silent.
+        """
+
+        async def continues(peer: Peer) -> None:
+            await peer.head()
+            await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            assert await peer.exactly(5) == b"hello"
+            await peer.send(FROM_LIVE)
+            await peer.rest()
+
+        heard = asyncio.Event()
+
+        async def keeps_silent(peer: Peer) -> None:
+            await peer.head()
+            heard.set()
+            await peer.rest()
+
+        await rig.both(continues, keeps_silent)
+        client = await rig.client()
+        await client.send(PUT.replace(b"Host", b"Expect: 100-continue\r\nHost").removesuffix(b"hello"))
+        await heard.wait()
+
+        rig.pass_time(30)
+
+        assert (await client.head()).startswith(b"HTTP/1.1 100 ")
+        await client.send(b"hello")
+        assert (await client.message()).endswith(b"from live")
+        assert rig.outcomes(SHADOW) == {"timeout": 1}
+
     async def test_a_body_that_is_still_coming_follows_to_live(self, rig: Rig) -> None:
         """
         What the shadow has got of a body is sent to live, and then the rest of it as it comes.

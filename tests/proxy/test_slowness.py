@@ -5,11 +5,13 @@ import contextlib
 import socket
 
 from splitter.model import Endpoint, Split, Stack
+from splitter.proxy.deadlines import NEVER
 from splitter.proxy.downstream import ClientConnection
 from splitter.proxy.upstream import UpstreamConnection
 from tests.proxy.rig import LIVE, OK, WEB, Peer, Rig, hangs, serves, settle, until
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
+EXPECTS = b"PUT / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 20000\r\n\r\n"
 MANY = 200_000_000
 
 
@@ -284,6 +286,57 @@ class TestDeadlinesOfStacks:
 
         assert (await client.message()).startswith(b"HTTP/1.1 504 ")
         assert rig.outcomes() == {"timeout": 1}
+
+    async def test_expectation_that_is_not_answered(self, rig: Rig) -> None:
+        """
+        While a client waits for 100 it is the stack that owes something: its silence is 504 and its failure.
+        """
+        await rig.live(hangs)
+        client = await rig.client()
+        await client.send(EXPECTS)
+        await until(lambda: connections_are_up(rig))
+
+        rig.pass_time(30)
+
+        assert (await client.message()).startswith(b"HTTP/1.1 504 ")
+        assert rig.outcomes() == {"timeout": 1}
+
+    async def test_expectation_that_was_met(self, rig: Rig) -> None:
+        """
+        Behind the stack's 100 it is the client that owes the body: its silence is 408 and no fault of the stack.
+        """
+
+        async def continues(peer: Peer) -> None:
+            await peer.head()
+            await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await peer.rest()
+
+        await rig.live(continues)
+        client = await rig.client()
+        await client.send(EXPECTS)
+        assert (await client.head()).startswith(b"HTTP/1.1 100 ")
+
+        rig.pass_time(60)
+
+        assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
+        assert rig.outcomes() == {"aborted": 1}
+
+    async def test_expectation_of_a_client_that_does_not_wait(self, rig: Rig) -> None:
+        """
+        A client that sends its body without a 100 owes the rest of it, and the stack nothing before that.
+        """
+        await rig.live(hangs, first_byte_timeout_s=5.0)
+        client = await rig.client()
+        await client.send(EXPECTS)
+        await until(lambda: connections_are_up(rig))
+        await client.send(b"x" * 10_000)
+        await until(lambda: connections(rig)[1].deadline == NEVER)
+
+        rig.pass_time(20)
+        assert rig.gateway.in_flight(LIVE) == 1
+        rig.pass_time(40)
+
+        assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
 
     async def test_response_progress(self, rig: Rig) -> None:
         """
