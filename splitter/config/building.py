@@ -14,7 +14,7 @@ from splitter.config.document import AccessLog, Admin, App, Document, Rollout
 from splitter.config.options import AdminOptions, Config
 from splitter.config.problems import Misfit
 from splitter.config.proxying import proxy_options
-from splitter.config.traffic import sticky_value
+from splitter.config.traffic import allowed_testers, sticky_value
 from splitter.errors import OperatorError
 from splitter.judge.config import OnUndecided
 from splitter.proxy.options import STDOUT, AccessOptions, ListenerOptions
@@ -69,7 +69,7 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         name=name,
         provisioner=app.provisioner,
         template_files=files,
-        routes=tuple(RouteRule(name, route.host, route.path, route.service, route.port) for route in app.routes),
+        routes=_routes(name, app),
         profiles=app.profiles,
         env_files=tuple(str(absolute(path, file)) for path in app.env_file),
         environment=dict(app.environment),
@@ -77,6 +77,13 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         judge=judge_config(app.analysis, rollout.deadline, OnUndecided(rollout.on_undecided.value)),
         rollback_cost=CostLimits(warn=app.rollback_cost.warn, override=app.rollback_cost.override),
         on_stop=app.on_stop,
+    )
+
+
+def _routes(name: str, app: App) -> tuple[RouteRule, ...]:
+    testers, served_by = allowed_testers(app.testers), app.served_by or ""
+    return tuple(
+        RouteRule(name, route.host, route.path, route.service, route.port, testers, served_by) for route in app.routes
     )
 
 

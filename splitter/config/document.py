@@ -17,7 +17,7 @@ from splitter.config.analysis import Analysis
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.proxying import Proxy
 from splitter.config.section import Section
-from splitter.config.traffic import Sticky
+from splitter.config.traffic import FieldName, Sticky, Testers
 from splitter.config.units import (
     Address,
     Count,
@@ -191,6 +191,10 @@ class App(Section):
     """Variables for the template; they win over those of files and of the daemon's own environment."""
     routes: tuple[Route, ...] = Field(min_length=1, max_length=ROUTES_MAX)
     """Which requests the app gets, and which service answers them."""
+    testers: Testers | None = None
+    """Who may name the stack that serves them, shadow or live; their requests are not judged. Null: nobody may."""
+    served_by: FieldName | None = None
+    """A response header that names the stack that has served, such as `X-Served-By`. Null: nobody is told."""
     rollout: Rollout = Rollout()
     """How a rollout goes on from step to step."""
     analysis: Analysis = Analysis()

@@ -1,16 +1,17 @@
-"""The sections that say which requests go where: clients that stick to a stack."""
+"""The sections that say which requests go where: clients that stick to a stack, and testers who name one."""
 
 import re
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from splitter.config.problems import MisfitsError
 from splitter.config.section import Section
-from splitter.config.units import Flag
+from splitter.config.units import Flag, Networks
 from splitter.http1.cookies import is_cookie_name
 from splitter.model import Sticky as StickyValue
 from splitter.model import StickyBy
+from splitter.routing import AllowedTesters
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*", re.ASCII)
 _FRAMING = frozenset(("connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade", "via"))
@@ -51,6 +52,28 @@ class Sticky(Section):
             )
             raise MisfitsError([((), f"{wrong}; write one of cookie: splitter, header: X-User or address: true")])
         return self
+
+
+class Testers(Section):
+    networks: Annotated[Networks, Field(min_length=1)]
+    """Where testers connect from, as addresses or networks; nobody else may name a stack."""
+    header: FieldName | None = "X-Splitter-Stack"
+    """The request header that names the stack: `live`, `shadow`, or an id such as `shop-r12`. Null: none does."""
+    cookie: CookieName | None = "splitter-stack"
+    """The cookie that names it, where the header does not. Null: none does."""
+
+    @model_validator(mode="after")
+    def _can_say_it(self) -> "Testers":
+        if not self.header and not self.cookie:
+            raise MisfitsError([((), "leaves testers no way to name a stack; write header: or cookie: and its name")])
+        return self
+
+
+def allowed_testers(section: Testers | None) -> AllowedTesters | None:
+    """Return who may name a stack; None: nobody may."""
+    if section is None:
+        return None
+    return AllowedTesters(section.header or "", section.cookie or "", section.networks)
 
 
 def sticky_value(section: Sticky | None) -> StickyValue | None:

@@ -1,8 +1,11 @@
 """The sections that say which requests go where."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from splitter.model import Sticky, StickyBy
+from splitter.routing import AllowedTesters, RouteRule
 from tests.config.documents import mistakes, read, with_app
 
 
@@ -44,3 +47,35 @@ class TestSticky:
         [found] = mistakes(with_app(f"rollout: {{sticky: {written}}}"))[:1]
 
         assert complaint in found
+
+
+class TestTesters:
+    def test_may_name_a_stack_on_every_route_of_the_app(self) -> None:
+        """
+        Networks are written as such or as single addresses; header and cookie have names by default.
+        """
+        text = with_app("""
+            testers: {networks: [10.0.0.0/8, '::1'], cookie: null}
+            served_by: X-Served-By
+            """)
+
+        testers = AllowedTesters("X-Splitter-Stack", "", (ip_network("10.0.0.0/8"), ip_network("::1/128")))
+        expected = RouteRule("shop", "", "/", "web", 8000, testers, "X-Served-By")
+        assert read(text).apps["shop"].routes == (expected,)
+
+    @pytest.mark.parametrize(
+        ("written", "complaint"),
+        [
+            ("testers: {}", "apps.shop.testers.networks: "),
+            ("testers: {networks: []}", "apps.shop.testers.networks: "),
+            ("testers: {networks: [10.0.0.1/8]}", "testers.networks[0]: '10.0.0.1/8' is no network"),
+            ("testers: {networks: '::1', header: null, cookie: null}", "leaves testers no way to name a stack; write"),
+            ("testers: {networks: '::1', header: Upgrade}", "the header Upgrade frames or routes a message"),
+            ("served_by: 'a b'", "apps.shop.served_by: the name 'a b' cannot be a header's"),
+        ],
+    )
+    def test_are_refused_where_nobody_could_be_one(self, written: str, complaint: str) -> None:
+        """
+        Nowhere to connect from, or no way to name a stack, is a mistake and not a rule for nobody.
+        """
+        assert complaint in mistakes(with_app(written))[0]
