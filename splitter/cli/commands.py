@@ -12,7 +12,7 @@ import typer
 
 from splitter.admin import view
 from splitter.admin.client import Client, Json
-from splitter.cli import calls
+from splitter.cli import calls, replaying
 from splitter.cli.outcome import Exit, leave, put, say, told
 from splitter.config import json_schema, load_config
 from splitter.errors import OperatorError
@@ -27,6 +27,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(replaying.app, name="judge")
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The daemon's YAML; default: splitter.yaml.")]
 Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket.")]

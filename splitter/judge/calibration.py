@@ -9,6 +9,7 @@ Rule 3: an edge means "more than": latencies are whole microseconds and edges ar
 counts as above exactly when it is above ratio x live + absolute.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -36,13 +37,18 @@ Latency = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Live over the last minutes: requests, errors (each client's once), and latencies as `model.Window` has them."""
+    """Live over the last minutes: requests, errors (each client's once), and latencies as `model.Window` has them.
+
+    `digits` of 0 says that ticks are cut from latencies in whole microseconds.  Otherwise they come in the buckets of
+    an HDR histogram of so many digits, and edges are laid on the buckets' borders.
+    """
 
     n: int = 0
     e5u: int = 0
     e4u: int = 0
     latency: tuple[tuple[int, int], ...] = ()
     span_s: float = 0.0
+    digits: int = 0
 
     @classmethod
     def of(cls, window: Window) -> "Baseline":
@@ -127,8 +133,9 @@ class Scale:
 def calibrate(config: JudgeConfig, baseline: Baseline) -> Scale:
     """Return the scale for shadows of this live stack.  With few answers it has fewer edges, with none the slow one."""
     quantiles = dict(_quantiles(baseline))
-    places = dict(_places(config, baseline.latency, quantiles))
-    slow_us = _slow(config, quantiles)
+    grid = Grid(baseline.digits)
+    places = dict(_places(config, baseline.latency, quantiles, grid))
+    slow_us = _slow(config, quantiles, grid)
     limit_us = config.guards.latency_p99_s
     limits = {int(limit_us * 1e6)} if limit_us is not None else set()
     live_us = sorted({*quantiles.values(), slow_us[0], *limits})
@@ -149,6 +156,39 @@ def fraction_above(latency: Latency, edge_us: float) -> float:
     """Return the fraction of answers above an edge; 0 without answers."""
     total = sum(count for _, count in latency)
     return sum(count for top_us, count in latency if top_us > edge_us) / total if total else 0.0
+
+
+def binned(latency: Latency, edges_us: Sequence[int]) -> tuple[int, ...]:
+    """Return how many answers lie in each bin between `edges_us`, by the highest value of their bucket."""
+    bins = [0] * (len(edges_us) + 1)
+    for top_us, count in latency:
+        bins[bisect_left(edges_us, top_us)] += count
+    return tuple(bins)
+
+
+class Grid:
+    """The borders of the buckets that latencies come in; `digits` 0: every microsecond is one.
+
+    A bucket that holds an edge is partly above it.  Buckets are counted by their highest value, so with the edge moved
+    to `lenient` one counts as above if its lowest value is above the edge, and with `strict` if its highest value is.
+    """
+
+    def __init__(self, digits: int) -> None:
+        self._exact_bits = (2 * 10**digits - 1).bit_length() if digits else 64
+
+    def lenient(self, edge_us: int) -> int:
+        """Return the highest value of the edge's bucket."""
+        return edge_us | (1 << self._blurred(edge_us)) - 1
+
+    def strict(self, edge_us: int) -> int:
+        """Return the highest value of the bucket below the edge's, or the edge if it is a border itself."""
+        if edge_us == self.lenient(edge_us):
+            return edge_us
+        blurred = self._blurred(edge_us)
+        return (edge_us >> blurred << blurred) - 1
+
+    def _blurred(self, value_us: int) -> int:
+        return max(value_us.bit_length() - self._exact_bits, 0)
 
 
 class Tails:
@@ -207,14 +247,16 @@ def _quantiles(baseline: Baseline) -> Iterator[tuple[float, int]]:
         yield q, max(edge_us, 1)
 
 
-def _places(config: JudgeConfig, latency: Latency, quantiles: Mapping[float, int]) -> Iterator[tuple[str, Place]]:
+def _places(
+    config: JudgeConfig, latency: Latency, quantiles: Mapping[float, int], grid: Grid
+) -> Iterator[tuple[str, Place]]:
     total = sum(count for _, count in latency)
     for kpi, q in LATENCIES.items():
         options, live_us = config.kpis.get(kpi), quantiles.get(q)
         if options is None or live_us is None:
             continue
-        worse_us = shifted(live_us, options.tolerance)
-        proof_us = shifted(live_us, options.promote) if options.promote else None
+        worse_us = grid.lenient(shifted(live_us, options.tolerance))
+        proof_us = grid.strict(shifted(live_us, options.promote)) if options.promote else None
         if max(worse_us, proof_us or 0) >= LATENCY_US_MAX:
             continue  # no latency is counted as longer than that, so none could be above
         tail = fraction_above(latency, live_us)
@@ -231,14 +273,14 @@ def _places(config: JudgeConfig, latency: Latency, quantiles: Mapping[float, int
         )
 
 
-def _slow(config: JudgeConfig, quantiles: Mapping[float, int]) -> tuple[int, int]:
+def _slow(config: JudgeConfig, quantiles: Mapping[float, int], grid: Grid) -> tuple[int, int]:
     """Return the edge that only very slow and overdue answers are above, of live and of the shadow."""
     if not quantiles:
         return SLOW_US_UNKNOWN, SLOW_US_UNKNOWN
     last = max(quantiles.values())
-    slow_us = max(last + 1, int(last * SLOW_FACTOR))
+    slow_us = grid.lenient(max(last + 1, int(last * SLOW_FACTOR)))
     p99 = config.kpis.get("latency_p99")
-    return slow_us, shifted(slow_us, p99.tolerance if p99 else SLOW_MARGIN)
+    return slow_us, grid.lenient(shifted(slow_us, p99.tolerance if p99 else SLOW_MARGIN))
 
 
 def _proof_edges(places: Mapping[str, Place]) -> Iterator[int]:

@@ -121,7 +121,8 @@ class Judge:
     def _change_scale(self, scale: Scale) -> None:
         """Go on with all evidence on another scale."""
         self._next_scale = None
-        self._restore({**self.state_dict(), "scale": scale.state(), "tails": Tails(scale.tails).state()})
+        state = {**self.state_dict(), "scale": scale.state(), "tails": Tails(scale.tails).state()}
+        self._restore(state)
 
     def _weigh(self, tick: Tick) -> _Outcome:
         """Bet on a tick and return what follows from it."""
@@ -166,6 +167,7 @@ class Judge:
         return {
             "version": _STATE_VERSION,
             "scale": self._scale.state(),
+            "next_scale": self._next_scale.state() if self._next_scale else None,
             "tails": self._tails.state(),
             "kpis": {comparison.kpi: comparison.state() for comparison in self._comparisons},
             "guards": self._guards.state(),
@@ -196,6 +198,7 @@ class Judge:
         if state["version"] != _STATE_VERSION:
             raise ValueError(f"version {state['version']}, known is {_STATE_VERSION}")
         self._set_scale(Scale.of_state(state["scale"]))
+        self._next_scale = Scale.of_state(state["next_scale"]) if state["next_scale"] else None
         self._tails.restore(state["tails"])
         if set(state["kpis"]) != {comparison.kpi for comparison in self._comparisons}:
             raise ValueError(f"KPIs {', '.join(state['kpis'])}")

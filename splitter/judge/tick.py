@@ -14,8 +14,9 @@ class Tick:
     """What both stacks did in one interval.  None: the stack did not serve, or nobody counted.
 
     `control` is the slice of live that is as large as the shadow's share.  `died`, `unhealthy` and `restarted` are
-    sentences about the shadow, empty while it is well.  `live_uses` and `shadow_uses` are None where
-    nothing was sampled.  `pairs` are the mirrored requests whose answers are known, None while nothing is mirrored.
+    sentences about the shadow, empty while it is well.  `share` is the shadow's part of the traffic by the route table,
+    None where nobody said.  `pairs` are the mirrored requests whose answers are known, None while nothing is mirrored.
+    `live_uses` and `shadow_uses` are None in ticks without a sample.
     `t` is whatever the caller numbers ticks by; it is only repeated in messages.
     """
 
@@ -27,6 +28,7 @@ class Tick:
     unhealthy: str = ""
     restarted: str = ""
     seconds: float = 1.0
+    share: float | None = None
     pairs: Pairs | None = None
     live_uses: Resources | None = None
     shadow_uses: Resources | None = None

@@ -4,7 +4,17 @@ from itertools import pairwise
 
 import pytest
 
-from splitter.judge.calibration import SLOW_US_UNKNOWN, Baseline, Scale, Tails, calibrate, fraction_above, shifted
+from splitter.judge.calibration import (
+    SLOW_US_UNKNOWN,
+    Baseline,
+    Grid,
+    Scale,
+    Tails,
+    binned,
+    calibrate,
+    fraction_above,
+    shifted,
+)
 from splitter.judge.config import GuardOptions, JudgeConfig, Margin
 from splitter.limits import LATENCY_US_MAX
 from splitter.model import Counts, Side, StackId, Window
@@ -210,3 +220,35 @@ class TestTails:
         copy.restore(json.loads(json.dumps(tails.state())))
 
         assert tails.current == copy.current
+
+
+class TestGrid:
+    @pytest.mark.parametrize("edge_us", [1, 200, 255, 256, 300, 511, 512, 28_160, 28_200, 28_287, 1_234_567])
+    def test_lays_edges_on_borders_of_buckets(self, edge_us: int) -> None:
+        """
+        By their highest value, buckets are above the lenient edge if their lowest value is above the edge itself, and
+        above the strict one if their highest is.
+        """
+        grid = Grid(2)
+
+        for value in (*range(max(edge_us - 20_000, 1), edge_us + 20_000, 97), edge_us, edge_us + 1):
+            blurred = max(value.bit_length() - 8, 0)
+            low = value >> blurred << blurred
+            high = low + (1 << blurred) - 1
+
+            assert (high > grid.lenient(edge_us)) == (low > edge_us)
+            assert (high > grid.strict(edge_us)) == (high > edge_us)
+
+    def test_moves_nothing_where_every_microsecond_counts(self) -> None:
+        """
+        Without buckets an edge is where it is.
+        """
+        assert {Grid(0).lenient(28_200), Grid(0).strict(28_200)} == {28_200}
+
+
+class TestBinned:
+    def test_counts_between_the_edges(self) -> None:
+        """
+        An answer at an edge is not above it.
+        """
+        assert binned(((5, 1), (10, 2), (11, 4)), [5, 10]) == (1, 2, 4)

@@ -1,0 +1,134 @@
+"""Replays a trace: what would the judge have said, and when?
+
+A trace from elsewhere is judged as the daemon would have: calibrated by the ticks before 0, fed one tick at a time, the
+edges cut anew where live has moved away from them.  In a trace of our own all that is written down, and every figure
+comes out as it was.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from splitter.judge.calibration import Baseline
+from splitter.judge.judge import Judge
+from splitter.judge.tick import Tick
+from splitter.judge.trace import Header, Row, Sample, read
+from splitter.judge.verdict import Action, Decision
+from splitter.model import Side
+
+REFRESH_EVERY: Final = 5  # ticks
+REFRESH_WINDOW_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How a trace ended: `decision` is the judge's last, `t` the seconds from the start to the end of its tick."""
+
+    id: str
+    decision: Decision | None
+    t: float
+    shadow_requests: int
+
+    def line(self) -> dict[str, Any]:
+        """Return what `splitter judge replay` prints of it."""
+        action, kpi = Action.UNDECIDED, ""
+        if self.decision is not None and self.decision.action is not Action.CONTINUE:
+            action, kpi = self.decision.action, self.decision.kpi
+        return {
+            "id": self.id,
+            "decision": action.value,
+            "kpi": kpi or None,
+            "t": self.t,
+            "shadow_requests": self.shadow_requests,
+        }
+
+
+def replay(lines: Iterable[str]) -> Replayed:
+    """Return how the trace ends.  Raises TraceError, and JudgeOptionsError or JudgeStateError for its config."""
+    header, rows = read(lines)
+    decision, t, requests = None, 0.0, 0
+    for row, decision in decisions(header, rows):
+        t = row.t + header.tick_s
+        requests += _requests(row)
+        if decision.action is not Action.CONTINUE:
+            break
+    return Replayed(header.id, decision, t, requests)
+
+
+def decisions(header: Header, rows: Iterator[Row]) -> Iterator[tuple[Row, Decision]]:
+    """Yield every tick from 0 on with what the judge said to it."""
+    if header.state is not None:
+        yield from _as_it_was(header, rows)
+        return
+    window = deque[Row](maxlen=max(1, int(header.config.baseline_window_s / header.tick_s)))
+    first = None
+    for row in rows:
+        if row.t >= 0:
+            first = row
+            break
+        window.append(row)
+    judge = Judge(header.config)
+    judge.calibrate(_baseline(window, header))
+    yield from _as_it_would_be(judge, header, chain([first] if first else [], rows))
+
+
+def _as_it_was(header: Header, rows: Iterable[Row]) -> Iterator[tuple[Row, Decision]]:
+    """Feed the ticks that are written down to the judge that is written down."""
+    assert header.state is not None, "a trace of ours"
+    judge = Judge.from_state(header.config, header.state)
+    for row in rows:
+        if row.state is not None:
+            judge = Judge.from_state(header.config, row.state)
+        if row.tick is not None:
+            yield row, judge.observe(row.tick)
+
+
+def _as_it_would_be(judge: Judge, header: Header, rows: Iterable[Row]) -> Iterator[tuple[Row, Decision]]:
+    """Cut each tick at the edges that the judge asked for one tick before, as a recorder does."""
+    recent = deque[Row](maxlen=int(REFRESH_WINDOW_S / header.tick_s))
+    live_us, shadow_us = judge.edges(Side.LIVE), judge.edges(Side.SHADOW)
+    for number, row in enumerate(rows, 1):
+        recent.append(row)
+        tick = Tick(
+            t=number,
+            live=row.live.cut(live_us) if row.live else None,
+            control=row.control.cut(live_us) if row.control else None,
+            shadow=row.shadow.cut(shadow_us) if row.shadow else None,
+            seconds=header.tick_s,
+            share=row.share,
+            live_uses=row.live_uses,
+            shadow_uses=row.shadow_uses,
+        )
+        live_us, shadow_us = judge.edges(Side.LIVE), judge.edges(Side.SHADOW)
+        yield row, judge.observe(tick)
+        if number % REFRESH_EVERY == 0 and judge.is_stale:
+            judge.refresh(_baseline(recent, header))
+
+
+def _baseline(rows: Sequence[Row], header: Header) -> Baseline:
+    """Return what live was like in `rows`."""
+    samples = [row.live for row in rows if row.live]
+    return Baseline(
+        n=sum(sample.counts.n for sample in samples),
+        e5u=sum(sample.counts.e5u for sample in samples),
+        e4u=sum(sample.counts.e4u for sample in samples),
+        latency=_summed(samples),
+        span_s=len(rows) * header.tick_s,
+        digits=header.digits,
+    )
+
+
+def _summed(samples: Iterable[Sample]) -> tuple[tuple[int, int], ...]:
+    buckets = Counter[int]()
+    for sample in samples:
+        for top_us, count in sample.latency:
+            buckets[top_us] += count
+    return tuple(sorted(buckets.items()))
+
+
+def _requests(row: Row) -> int:
+    if row.tick is not None:
+        return row.tick.shadow.n if row.tick.shadow else 0
+    return row.shadow.counts.n if row.shadow else 0
