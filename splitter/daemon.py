@@ -38,6 +38,7 @@ from splitter.judge.judge import Judge
 from splitter.kpi import Ledger
 from splitter.limits import DRAIN_TIMEOUT_S
 from splitter.model import StackId
+from splitter.proxy import descriptors
 from splitter.proxy.access import AccessLog
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.listener import Listener
@@ -57,6 +58,7 @@ def run(config: Config) -> int:
     """Run until SIGTERM or SIGINT and return the exit code.  Raises OperatorError when it cannot start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        descriptors.raise_limit()
         uvloop.run(serve(config))
     except* SplitterError as group:
         raise _first(group) from None

@@ -164,7 +164,8 @@ class Recorder:
     def record_outside(self, word: str) -> None:
         """Count a request that is no sample of this stack.
 
-        `replayed`: it was served after the shadow had failed it; `tested`: a tester had named the stack.
+        `replayed`: it was served after the shadow had failed it; `tested`: a tester had named the stack;
+        `exhausted`: splitter itself had no means of sending it.
         """
         self._words[word] += 1
 

@@ -38,6 +38,10 @@ PIPELINE_BYTES_MAX = 64 * 1024
 CONNECTIONS_PER_ENDPOINT_MAX = 1_024
 IDLE_PER_ENDPOINT_MAX = 256
 CLIENT_CONNECTIONS_MAX = 20_000
+DESCRIPTORS_KEPT_MIN = 64  # that clients do not get: for connections to stacks, the journal and the engine
+DESCRIPTORS_KEPT_SHARE = 8  # or so much of all, if that is more: one in eight
+ACCEPT_PAUSE_S = 1.0  # out of descriptors; then we look again
+ACCEPT_WARNING_S = 60.0  # one line in the log about that in this time
 ACCESS_LOG_QUEUE_MAX = 50_000  # lines that wait for the disk: about 25 MiB
 ACCESS_LOG_FLUSH_S = 1.0
 

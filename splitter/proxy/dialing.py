@@ -1,15 +1,19 @@
 """Making a connection to an endpoint: the one wait of the data plane that needs a task, once per connection.
 
 A dial is for one requester.  If that has gone when the connection is there, the connection goes into its pool.
+What keeps splitter itself from dialing is `exhausted`, and no fault of the endpoint.
 """
 
 import asyncio
+import errno
 from typing import Protocol
 
 from splitter.errors import UpstreamError
 from splitter.proxy.deadlines import Timed
 from splitter.proxy.pool import Pool
 from splitter.proxy.upstream import UpstreamConnection
+
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Caller(Protocol):
@@ -59,7 +63,8 @@ class Dial(Timed):
         try:
             _, connection = await loop.create_connection(lambda: UpstreamConnection(pool), endpoint.host, endpoint.port)
         except (OSError, UnicodeError) as error:
-            self._fail(UpstreamError("connect", f"{endpoint}: {error}"))
+            reason = "exhausted" if getattr(error, "errno", None) in _EXHAUSTED else "connect"
+            self._fail(UpstreamError(reason, f"{endpoint}: {error}"))
         else:
             self._deliver(connection)
         finally:

@@ -41,6 +41,7 @@ from splitter.routing import Arm, Choice, Route
 
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 _CONTINUE = 100
+_UNSERVED = "exhausted"  # splitter itself could not send the request, which says nothing of the stack
 _FAILURE = 500  # and above: the server failed (RFC 9110 §15.6)
 _OUTCOMES = {"full": "connect", "connect_timeout": "connect"}  # of a failed attempt, where it is not the reason's word
 
@@ -460,8 +461,8 @@ class Exchange:
         self._is_over = True
         traffic = self._lane.traffic
         traffic.leave(self)
-        if self._outside:
-            traffic.recorder.record_outside(self._outside)
+        if self._outside or error.reason == _UNSERVED:
+            traffic.recorder.record_outside(self._outside or _UNSERVED)
         else:
             outcome = _OUTCOMES.get(error.reason, error.reason)
             now_s = self._gateway.monotonic()

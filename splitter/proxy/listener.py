@@ -3,27 +3,39 @@
 Rule 1: the socket outlives every change of routes; it is closed with the daemon.
 Rule 2: closing stops accepting, lets every response finish with `Connection: close`, and cuts what is left after the
 grace.
+Rule 3: when descriptors run out, nobody is accepted and nobody is turned away: new clients wait in the kernel's queue,
+and those who are inside are served on.
 """
 
 import asyncio
+import logging
 
 from splitter.errors import OperatorError
+from splitter.limits import ACCEPT_PAUSE_S, ACCEPT_WARNING_S
+from splitter.proxy import descriptors
+from splitter.proxy.deadlines import NEVER, Timed, ticks
+from splitter.proxy.door import Door
 from splitter.proxy.downstream import ClientConnection
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.options import ListenerOptions
 
-_BACKLOG = 4_096  # the kernel's own bound is usually lower and wins
+log = logging.getLogger(__name__)
 
 
-class Listener:
+class Listener(Timed):
     """One bound address."""
 
     def __init__(self, options: ListenerOptions, gateway: Gateway) -> None:
+        super().__init__()
         self.is_closing = False
         self._options = options
         self._gateway = gateway
-        self._server: asyncio.Server | None = None
+        self._door = Door(lambda: ClientConnection(gateway, self))
         self._address: tuple[str, int] | None = None
+        self._descriptors = 0  # how many there may be, and how many of them are for clients
+        self._descriptors_end = 0
+        self._reopening: asyncio.Task[None] | None = None
+        self._warned_at = -NEVER  # a tick
         self._clients: set[ClientConnection] = set()
         self._is_empty = asyncio.Event()
 
@@ -40,25 +52,24 @@ class Listener:
 
     async def start(self) -> None:
         """Bind and accept.  Raises OperatorError if the address cannot be bound."""
-        loop = asyncio.get_running_loop()
         self._gateway.start()
+        self._descriptors = descriptors.limit()
+        self._descriptors_end = descriptors.clients_end(self._descriptors)
         host, port = self._options.host, self._options.port
         try:
-            self._server = await loop.create_server(
-                lambda: ClientConnection(self._gateway, self), host or None, port, backlog=_BACKLOG
-            )
+            await self._door.open(host, port)
         except OSError as error:
             reason = error.strerror or error
             raise OperatorError(
                 f"listener {host}:{port}: {reason}; choose a free address, or stop what uses it"
             ) from error
-        self._address = self._server.sockets[0].getsockname()[:2]
+        self._address = self._door.address
 
     async def close(self, grace_s: float) -> None:
         """Accept no more, let what is in flight finish within `grace_s`, then cut the rest."""
         self.is_closing = True
-        if self._server is not None:
-            self._server.close()
+        self._gateway.deadlines.drop(self)
+        self._door.close()
         for client in list(self._clients):
             client.leave()
         try:
@@ -78,6 +89,8 @@ class Listener:
         self._clients.add(client)
         counters = self._gateway.counters
         counters.clients += 1
+        if client.transport.get_extra_info("socket").fileno() >= self._descriptors_end and self._door.is_open:
+            self._shut()
         if counters.clients <= self._gateway.options.client_connections_max:
             return True
         counters.clients_refused += 1
@@ -90,3 +103,36 @@ class Listener:
             self._gateway.counters.clients -= 1
             if not self._clients:
                 self._is_empty.set()
+
+    # Without descriptors.
+
+    def expire(self) -> None:
+        """Look whether there are descriptors again."""
+        if not self.is_closing:
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen(), name="reopen a listener")
+
+    def _shut(self) -> None:
+        """Accept nobody for a while."""
+        self._door.shut()
+        deadlines = self._gateway.deadlines
+        deadlines.within(self, ticks(ACCEPT_PAUSE_S))
+        if deadlines.tick - self._warned_at >= ticks(ACCEPT_WARNING_S):
+            self._warned_at = deadlines.tick
+            log.warning(
+                "listener %s:%s: of %d file descriptors those for clients are open; new clients wait. Raise the limit "
+                "(ulimit -n, LimitNOFILE=), or lower proxy.client_connections_max or proxy.keep_alive_timeout",
+                *self.address,
+                self._descriptors,
+            )
+
+    async def _reopen(self) -> None:
+        number = descriptors.lowest_free()
+        if number is not None and number < self._descriptors_end:
+            try:
+                await self._door.reopen()
+            except OSError as error:
+                log.debug("a listener stays shut: %s", error)
+        if not self._door.is_open and not self.is_closing:
+            self._gateway.deadlines.within(self, ticks(ACCEPT_PAUSE_S))
+        elif self.is_closing:
+            self._door.shut()

@@ -36,6 +36,7 @@ _DOWNSTREAM[502] = "proxy_loop_detected"
 _UPSTREAM = {
     "connect": Reply(502, "connection_refused"),
     "connect_timeout": Reply(504, "connection_timeout"),
+    "exhausted": NO_ROOM,
     "full": NO_ROOM,
     "protocol": Reply(502, "http_protocol_error"),
     "reset": Reply(502, "connection_terminated"),

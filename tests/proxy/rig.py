@@ -5,12 +5,14 @@ head ends.  Time is the wheel's: `pass_time` turns it, so no test waits for a de
 """
 
 import asyncio
+import contextlib
 import random
 import re
+import resource
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -18,6 +20,7 @@ from splitter.kpi import Ledger
 from splitter.model import Endpoint, ServicePort, Split, Stack, StackId, Window
 from splitter.proxy.access import AccessLog
 from splitter.proxy.deadlines import ticks
+from splitter.proxy.descriptors import lowest_free
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.listener import Listener
 from splitter.proxy.options import ListenerOptions, ProxyOptions
@@ -255,6 +258,19 @@ class Rig:
         await self.gateway.close()
         for origin in self.origins:
             await origin.close()
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let this process open nothing more: the limit is the lowest number that is free."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    number = lowest_free()
+    assert number is not None
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def until(is_so: Callable[[], bool]) -> None:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from splitter.model import Split
-from tests.proxy.rig import LIVE, OK, Peer, Rig, replies, resets, serves, settle, until
+from tests.proxy.rig import LIVE, OK, Peer, Rig, no_descriptors, replies, resets, serves, settle, until
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
 
@@ -807,6 +807,24 @@ class TestOwnAnswers:
         assert answer.startswith(b"HTTP/1.1 502 ")
         assert b"error=connection_refused" in answer
         assert rig.outcomes() == {"connect": 1}
+
+    async def test_for_want_of_descriptors(self, rig: Rig) -> None:
+        """
+        A request for which splitter can open no connection is 503 and no sample of the stack; the next one is served.
+        """
+        await rig.live(serves())
+        client = await rig.client()
+        await until(lambda: rig.listener.clients == 1)
+
+        with no_descriptors():
+            await client.send(GET)
+            answer = await client.message()
+
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert rig.outcomes() == {"exhausted": 1}
+        assert rig.window().counts.n == 0
+        await client.send(GET)
+        assert (await client.message()).endswith(b"ok")
 
     async def test_too_many_clients(self, rig: Rig) -> None:
         """

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from splitter.errors import OperatorError
+from splitter.proxy.descriptors import lowest_free
 from splitter.proxy.listener import Listener
 from splitter.proxy.options import ListenerOptions
-from tests.proxy.rig import LIVE, OK, Peer, Rig, hangs, serves, settle, until
+from tests.proxy.rig import LIVE, OK, Peer, Rig, hangs, no_descriptors, serves, settle, until
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
 
@@ -22,6 +23,70 @@ class TestStart:
 
         with pytest.raises(OperatorError, match=rf"listener {host}:{port}: .*in use.*choose a free address"):
             await Listener(ListenerOptions(host, port), rig.gateway).start()
+
+
+class TestDescriptors:
+    async def test_new_clients_wait_for_one(self, rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+        """
+        Who comes when there are none left is neither accepted nor refused; who is inside is served on meanwhile.
+        """
+        await rig.live(serves())
+        inside = await rig.client()
+        await inside.send(GET)
+        await inside.message()
+        number = lowest_free()
+        assert number is not None
+        rig.listener._descriptors_end = number
+        last = await rig.client()
+        await until(lambda: not rig.listener._door.is_open)
+
+        waiting = [await rig.client() for _ in range(3)]
+        for client in waiting:
+            await client.send(GET)
+        for _ in range(2):  # and after a second there is still none
+            await inside.send(GET)
+            assert (await inside.message()).endswith(b"ok")
+            rig.pass_time(1)
+            await until(lambda: rig.listener._reopening is not None and rig.listener._reopening.done())
+
+        assert rig.listener.clients == 2
+        assert not rig.listener._door.is_open
+        last.close()
+        rig.listener._descriptors_end = 10_000
+        rig.pass_time(1)
+        for client in waiting:
+            assert (await client.message()).endswith(b"ok")
+        assert "new clients wait" in caplog.text
+        assert caplog.text.count("LimitNOFILE") == 1
+
+    async def test_none_at_all_keeps_it_shut(self, rig: Rig) -> None:
+        """
+        A door that cannot even be opened again is tried once more later.
+        """
+        await rig.live(serves())
+        rig.listener._shut()
+        with no_descriptors():
+            rig.pass_time(1)
+            await until(lambda: rig.listener._reopening is not None and rig.listener._reopening.done())
+            assert not rig.listener._door.is_open
+
+        rig.pass_time(1)
+
+        assert (await rig.get()).endswith(b"ok")
+
+    async def test_it_can_be_closed_meanwhile(self, rig: Rig) -> None:
+        """
+        A listener that is shut closes like any other: who comes is refused.
+        """
+        await rig.live(serves())
+        rig.listener._shut()
+
+        await rig.listener.close(0)
+        rig.pass_time(1)
+        await settle()
+
+        with pytest.raises(OSError):
+            await rig.client()
 
 
 class TestClose:
