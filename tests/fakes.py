@@ -5,7 +5,7 @@ test can end one at any point, as a power cut does, and start another over the s
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -270,10 +270,14 @@ def _serves(split: Split, stack: StackId) -> bool:
 
 
 class FakeKpis:
-    """Windows of `rps` requests a second for every stack that is asked for."""
+    """Windows of `rps` requests a second for every stack that is asked for.
+
+    Of a window's answers each takes `spread_us` longer than the one before.
+    """
 
     def __init__(self, clock: FakeClock, rps: int = 100) -> None:
         self.rps = rps
+        self.spread_us = 0
         self.edges: dict[StackId, tuple[int, ...]] = {}
         self.latency_us: dict[StackId, int] = {}
         self.errors: dict[StackId, int] = {}
@@ -291,11 +295,12 @@ class FakeKpis:
         latency_us = self.latency_us.get(stack, 10_000)
         edges = self.edges.get(stack, ())
         bins = [0] * (len(edges) + 1)
-        bins[sum(latency_us > edge for edge in edges)] = n - bad
+        latencies = Counter(latency_us + number * self.spread_us for number in range(n - bad))
+        for each_us, count in latencies.items():
+            bins[sum(each_us > edge for edge in edges)] += count
         counts = Counts(n=n, e5=bad, e5u=bad, bins=tuple(bins))
-        return Window(
-            stack, opened_s, now_s, counts, counts, ((latency_us, n - bad),), {"2xx": n - bad, "5xx": bad}, in_flight=1
-        )
+        outcomes = {"2xx": n - bad, "5xx": bad}
+        return Window(stack, opened_s, now_s, counts, counts, tuple(sorted(latencies.items())), outcomes, in_flight=1)
 
 
 class FakeAlerts:

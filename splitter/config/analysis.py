@@ -88,12 +88,12 @@ class BaselineSection(Section):
 
 
 class Guards(Section):
-    # The judge's guard of memory has no option as long as nothing measures a stack's memory.
-
     error_rate: Part | None = _JUDGE.guards.error_rate
     """The shadow's failures may exceed live's by this part of its requests. Null: no such guard."""
     latency_p99: Moment | None = _JUDGE.guards.latency_p99_s
     """At most 1 % of the shadow's answers may take longer, unless live's do as well. Null: no such guard."""
+    memory: Part | None = _JUDGE.guards.memory
+    """How much of its limit, or of 90 % of the host's memory without one, the shadow may fill. Null: no such guard."""
     impact_budget: Annotated[Number, Field(gt=0)] | None = _JUDGE.guards.impact_budget
     """How many requests may fail that live would not have failed. Null: no such guard."""
 
@@ -155,6 +155,7 @@ def judge_config(
         guards=GuardOptions(
             error_rate=guards.error_rate,
             latency_p99_s=guards.latency_p99,
+            memory=guards.memory,
             impact_budget=guards.impact_budget,
         ),
     )

@@ -200,7 +200,10 @@ def from_mapping(mapping: Mapping[str, Any]) -> JudgeConfig:
     if "predict" in values:
         values["predict"] = _predict_from(values["predict"])
     if "kpis" in values:
-        values["kpis"] = {name: _kpi_from(options) for name, options in values["kpis"].items()}
+        given = values["kpis"]  # in the order of a profile: what was kept as JSON may have lost it
+        names = [name for name in _KPIS[Profile.DEFAULT] if name in given]
+        names += [name for name in given if name not in names]
+        values["kpis"] = {name: _kpi_from(given[name]) for name in names}
     return JudgeConfig(**values)
 
 

@@ -3,25 +3,26 @@
 Rule 1: the judge sees what the journal can show again.  Every tick and the baseline are kept as they were fed, so a
 decision can be replayed figure by figure.
 Rule 2: nothing here decides, and nothing here is lost by a crash but the windows of live: the judge's state is kept
-before the shadow gets its first request, and every few ticks from then on.
+before the shadow gets its first request and every few ticks from then on, and what it was fed since is fed again.
 """
 
 import json
-import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from splitter.contracts import KpiSource
 from splitter.judge.calibration import Baseline
 from splitter.judge.config import JudgeConfig, from_mapping
+from splitter.judge.keeping import baseline_state
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, Verdict
 from splitter.kpi import merge
-from splitter.limits import WINDOWS_KEPT_MAX
-from splitter.model import Side, StackId, Window
+from splitter.limits import WEIGHT_TOTAL, WINDOWS_KEPT_MAX
+from splitter.model import Resources, Side, StackId, Window
 from splitter.rollout.events import Kind
+from splitter.rollout.fed import Before, Fed, Row, coarse, decode, encode, encode_past, feed
 from splitter.rollout.history import Rollout
 from splitter.rollout.journal import Journal
 from splitter.rollout.status import Figures
@@ -31,16 +32,12 @@ REFRESH_WINDOW_S: Final = 60.0  # of live, for new edges where it has moved away
 BASELINE_REQUESTS_MIN: Final = 1_000  # fewer give fewer latency edges (judge.md 2)
 
 
-class Judge(Protocol):
+class Judge(Fed, Protocol):
     """The pure judge, as far as a rollout uses it."""
 
-    def calibrate(self, baseline: Baseline) -> None: ...
     def edges(self, side: Side) -> tuple[int, ...]: ...
-    def observe(self, tick: Tick) -> Decision: ...
-    def extend(self, seconds: float) -> None: ...
     @property
     def is_stale(self) -> bool: ...
-    def refresh(self, baseline: Baseline) -> bool: ...
     def state_dict(self) -> dict[str, Any]: ...
 
 
@@ -67,8 +64,11 @@ class Analysis:
         self._kpis = kpis
         self._journal = journal
         self._ring: deque[Window] = deque(maxlen=WINDOWS_KEPT_MAX)
+        self._untold: dict[StackId, Resources] = {}  # samples for the next tick
+        self._calm: dict[StackId, Resources] = {}  # the last sample before a judge began
         self._judge: Judge | None = None
         self._tick = 0
+        self._before = Before()  # what was done to the judge since the last tick
 
     @property
     def has_baseline(self) -> bool:
@@ -98,6 +98,8 @@ class Analysis:
     def forget(self, stack: StackId) -> None:
         """Drop the figures of a stack that is gone."""
         self.figures.pop(stack, None)
+        self._untold.pop(stack, None)
+        self._calm.pop(stack, None)
 
     # --- The judge ---------------------------------------------------------------------------------------------------
 
@@ -110,20 +112,33 @@ class Analysis:
         baseline = Baseline.of(merge(self._ring)) if self._ring else Baseline()
         self._judge = self._judges(from_mapping(rollout.analysis))
         self._judge.calibrate(baseline)
+        self._before = Before(baseline=baseline)
         self._tick = 0
         self.decision = None
         self.figures = {live: Figures(), shadow: Figures()}
         self._set_edges(live, shadow)
+        self._journal.begin_figures(self._app, rollout.id, encode_past(self._ring))
         self._keep(rollout.id)
         return self._known(self._judge, baseline)
 
-    def restore(self, rollout: Rollout, text: str) -> None:
-        """Go on with the judge that `text` describes.  Raises StateError, ValueError, KeyError or TypeError."""
+    async def restore(self, rollout: Rollout) -> bool:
+        """Go on with the judge that the journal kept for `rollout`; return False if it kept none.
+
+        The judge is fed again what came after its state was kept, so no evidence is lost.  Raises StateError,
+        ValueError, KeyError or TypeError.
+        """
+        text = await self._journal.analysis(self._app, rollout.id)
+        if text is None:
+            return False
         kept = json.loads(text)
         judge = self._judges.from_state(from_mapping(rollout.analysis), kept["judge"])
+        self._tick = kept["tick"]
+        for row in map(decode, await self._journal.figures(self._app, rollout.id, first=kept["tick"])):
+            self.decision = feed(judge, row)
+            self._tick = row.tick.t + 1
         self._judge = judge
-        self._tick = kept["tick"] + KEEP_EVERY_TICKS  # a tick is not numbered twice, whatever was lost
         self._set_edges(rollout.live.id, rollout.shadow.id)
+        return True
 
     def refresh(self, rollout: Rollout) -> dict[str, Any] | None:
         """Cut the edges anew where live has moved away from them; return what by, for the journal, or None."""
@@ -134,6 +149,7 @@ class Analysis:
         baseline = Baseline.of(merge([window for window in self._ring if window.ended_s > earliest_s]))
         if not judge.refresh(baseline):
             return None
+        self._before = replace(self._before, refresh=baseline)
         self._set_edges(rollout.live.id, rollout.shadow.id)
         return self._known(judge, baseline)
 
@@ -141,6 +157,13 @@ class Analysis:
         """Give a judge that was undecided `seconds` more."""
         if self._judge is not None:
             self._judge.extend(seconds)
+            self._before = replace(self._before, extended_s=seconds)
+
+    def sampled(self, stack: StackId, uses: Resources) -> None:
+        """Take what `stack` uses; the judge is told with the next tick."""
+        self._untold[stack] = uses
+        if not self.is_judging:
+            self._calm[stack] = uses
 
     def end(self) -> None:
         """Let the judge go; its last decision can still be seen."""
@@ -150,25 +173,42 @@ class Analysis:
     def is_judging(self) -> bool:
         return self._judge is not None
 
-    def observe(self, rollout: str, live: Window | None, shadow: Window | None) -> Decision:
+    def observe(self, rollout: Rollout, live: Window | None, shadow: Window | None) -> Decision:
         """Feed one tick to the judge, keep it, and return what the judge says."""
         assert self._judge is not None, "there is a judge while a shadow gets requests"
-        spans = [window.ended_s - window.started_s for window in (live, shadow) if window is not None]
+        windows = {Side.LIVE: live, Side.SHADOW: shadow}
+        spans = [window.ended_s - window.started_s for window in windows.values() if window is not None]
+        shadow_uses = self._untold.pop(rollout.shadow.id, None)
         tick = Tick(
             t=self._tick,
             live=live.counts if live else None,
             control=live.control if live else None,
             shadow=shadow.counts if shadow else None,
+            restarted=self._restarted(rollout.shadow.id, shadow_uses),
             seconds=max(spans, default=1.0),
+            share=rollout.share_bp / WEIGHT_TOTAL,
+            live_uses=self._untold.pop(rollout.live.id, None),
+            shadow_uses=shadow_uses,
         )
         self.decision = self._judge.observe(tick)
-        self._journal.keep_figures(
-            self._app, rollout, self._tick, json.dumps(plain(asdict(tick)), separators=(",", ":"))
-        )
+        latency = {side.value: coarse(window.latency) for side, window in windows.items() if window is not None}
+        self._journal.keep_figures(self._app, rollout.id, self._tick, encode(Row(tick, self._before, latency)))
+        self._before = Before()
         self._tick += 1
         if self._tick % KEEP_EVERY_TICKS == 0:
-            self._keep(rollout)
+            self._keep(rollout.id)
         return self.decision
+
+    def _restarted(self, shadow: StackId, uses: Resources | None) -> str:
+        """Return what happened to the shadow's parts since it is judged; empty where nothing did."""
+        if uses is None:
+            return ""
+        former = self._calm.setdefault(shadow, uses)
+        if uses.restarts < former.restarts:  # a new daemon counts from 0
+            former = self._calm[shadow] = uses
+        if uses.oom_kills > former.oom_kills:
+            return "one of its parts was killed for want of memory"
+        return "one of its parts ended and was started again" if uses.restarts > former.restarts else ""
 
     def grounds(self, kind: Kind) -> dict[str, Any]:
         """Return what the last decision says for an event of `kind`: its reason, and every KPI's figures."""
@@ -187,13 +227,12 @@ class Analysis:
             "evidence": f"evidence against it {decision.evidence:.3g} : 1, a rollback needs {decision.needed:.3g} : 1",
             "requests": decision.requests,
             "score": decision.score,
-            "verdicts": [asdict(each) for each in decision.verdicts],
         }
 
     @staticmethod
     def _known(judge: Judge, baseline: Baseline) -> dict[str, Any]:
         edges = len(judge.edges(Side.LIVE))
-        return {"requests": baseline.n, "span_s": baseline.span_s, "edges": edges, "baseline": plain(asdict(baseline))}
+        return {"requests": baseline.n, "span_s": baseline.span_s, "edges": edges, "baseline": baseline_state(baseline)}
 
     def _set_edges(self, live: StackId, shadow: StackId) -> None:
         assert self._judge is not None
@@ -209,14 +248,3 @@ class Analysis:
 _ENDINGS: Final = ("; continuing", "; rolling back", "; promoting")
 _LATE: Final = frozenset({Kind.UNDECIDED, Kind.HOLD_UNDECIDED})
 _JUDGED: Final = _LATE | {Kind.WORSE, Kind.PROVEN, Kind.ADVANCED}
-
-
-def plain(value: Any) -> Any:
-    """Return `value` as JSON's own types; what is not finite becomes null, which JSON has a word for."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from splitter.contracts import Alert, AlertSink, Clock, Severity
-from splitter.rollout.analysis import plain
-from splitter.rollout.events import Event, Kind, make, severity
+from splitter.rollout.events import Event, Kind, make, plain, severity
 from splitter.rollout.history import History, Rollout, apply, fold
 from splitter.rollout.journal import Journal
 from splitter.rollout.subscription import Hub

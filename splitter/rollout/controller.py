@@ -221,10 +221,8 @@ class Controller:
         rollout = self._history.running
         if rollout is None or rollout.state not in JUDGED:
             return False
-        text = await self._journal.analysis(self._app.name, rollout.id)
         try:
-            if text is not None:
-                self._analysis.restore(rollout, text)
+            await self._analysis.restore(rollout)
         except (SplitterError, ValueError, KeyError, TypeError) as error:
             log.warning("%s: the judge's state cannot be read: %r", rollout.id, error)
         if not self._analysis.is_judging and rollout.state in SHADOW_SERVES:
@@ -275,6 +273,9 @@ class Controller:
         await self._incidents.settle()
         if self._history.live is None:
             return
+        for stack in tuple(self._stacks.up):
+            if (uses := self._sampling.take(stack)) is not None:
+                self._analysis.sampled(stack, uses)
         live_window = self._analysis.close_live(self._history.live.id)
         rollout = self._history.running
         if rollout is None:
@@ -282,7 +283,7 @@ class Controller:
         shadow_window = self._analysis.close(rollout.shadow.id) if rollout.shadow.id in self._stacks.up else None
         decision = None
         if self._analysis.is_judging and rollout.state in JUDGED:
-            decision = self._analysis.observe(rollout.id, live_window, shadow_window)
+            decision = self._analysis.observe(rollout, live_window, shadow_window)
             if (known := self._analysis.refresh(rollout)) is not None:
                 self._put_note(Kind.CALIBRATED, rollout.id, known)
         moment = Moment(

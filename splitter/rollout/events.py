@@ -8,6 +8,7 @@ Rule 3: each kind has a version.  What a newer splitter wrote is refused, not gu
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -250,6 +251,17 @@ def severity(event: Event) -> Severity:
 
 
 # --- The journal's form ----------------------------------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON's own types; what is not finite becomes null, which JSON has a word for."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def encode(event: Event) -> str:

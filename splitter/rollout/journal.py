@@ -31,6 +31,7 @@ APPLICATION_ID: Final = 0x73706C74  # `splt`
 WRITE_TIMEOUT_S: Final = 10.0  # a device that hangs is no better than one that is full
 PENDING_MAX: Final = 1_000  # figures that wait for the disk; beyond it they are dropped, events never are
 FIGURES_KEPT_ROLLOUTS: Final = 5
+TICKS_MAX: Final = 2**62  # what no rollout reaches
 
 _SCHEMA: Final = """
 CREATE TABLE events (
@@ -54,6 +55,8 @@ CREATE TABLE figures (
 );
 """
 
+_ADD_FIGURES: Final = "INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?)"
+_FORGET_ROLLOUT: Final = "DELETE FROM figures WHERE app = ? AND rollout = ?"
 _FORGET_FIGURES: Final = f"""
 DELETE FROM figures WHERE app = ? AND rollout NOT IN (
     SELECT rollout FROM events WHERE app = ? AND kind = 'requested' ORDER BY seq DESC LIMIT {FIGURES_KEPT_ROLLOUTS}
@@ -154,24 +157,33 @@ class Journal:
         row = await self._first("SELECT text FROM analyses WHERE app = ? AND rollout = ?", app, rollout)
         return str(row[0]) if row is not None else None
 
-    async def figures(self, app: str, rollout: str) -> list[str]:
-        """Return what the judge of `rollout` was fed, in order."""
+    async def figures(self, app: str, rollout: str, first: int = 0, end: int = TICKS_MAX) -> list[str]:
+        """Return what the judge of `rollout` was fed in its ticks from `first` to before `end`, in order.
+
+        Ticks below 0 are live's past, before the judge began.
+        """
 
         def select() -> list[tuple[str]]:
-            query = "SELECT text FROM figures WHERE app = ? AND rollout = ? ORDER BY tick"
-            return self._connection.execute(query, (app, rollout)).fetchall()
+            query = "SELECT text FROM figures WHERE app = ? AND rollout = ? AND tick >= ? AND tick < ? ORDER BY tick"
+            return self._connection.execute(query, (app, rollout, first, end)).fetchall()
 
         return [text for (text,) in await self._ask(select, f"read {self.directory / 'journal.db'}")]
 
     def keep_analysis(self, app: str, rollout: str, text: str) -> None:
         """Keep the judge's state in place of the former one.  Never waits and never fails: it can be done without."""
-        self._keep("INSERT OR REPLACE INTO analyses VALUES (?, ?, ?)", app, rollout, text)
+        self._keep(("INSERT OR REPLACE INTO analyses VALUES (?, ?, ?)", [(app, rollout, text)]))
 
     def keep_figures(self, app: str, rollout: str, tick: int, text: str) -> None:
-        """Keep what the judge was fed at `tick`; with a rollout's first, let go of those of long ago."""
-        self._keep("INSERT OR REPLACE INTO figures VALUES (?, ?, ?, ?)", app, rollout, tick, text)
-        if tick == 0:
-            self._keep(_FORGET_FIGURES, app, app)
+        """Keep what the judge was fed at `tick`."""
+        self._keep((_ADD_FIGURES, [(app, rollout, tick, text)]))
+
+    def begin_figures(self, app: str, rollout: str, past: Sequence[str]) -> None:
+        """Keep live's `past` as the ticks up to -1.
+
+        Lets go of what an earlier judge of the rollout was fed, and of the rollouts of long ago.
+        """
+        rows = [(app, rollout, tick, text) for tick, text in enumerate(past, -len(past))]
+        self._keep((_FORGET_ROLLOUT, [(app, rollout)]), (_FORGET_FIGURES, [(app, app)]), (_ADD_FIGURES, rows))
 
     async def close(self) -> None:
         """Do what was asked for, close the file and let go of the lock."""
@@ -223,7 +235,8 @@ class Journal:
                 f"cannot {what}: the device has not answered for {WRITE_TIMEOUT_S:g} s; look after the disk"
             ) from None
 
-    def _keep(self, statement: str, *arguments: object) -> None:
+    def _keep(self, *statements: tuple[str, Sequence[tuple[object, ...]]]) -> None:
+        """Carry out each statement for each of its arguments, in one transaction."""
         if self._pending >= PENDING_MAX:
             return
         loop = asyncio.get_running_loop()
@@ -235,7 +248,9 @@ class Journal:
             try:
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 with self._connection:
-                    self._connection.execute(statement, arguments)
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    for statement, arguments in statements:
+                        self._connection.executemany(statement, arguments)
             except sqlite3.Error as error:
                 log.warning("figures could not be kept in %s: %s", self.directory, error)
             except Exception:  # a bug of ours; without this thread nothing could be journaled any more

@@ -132,6 +132,8 @@ class Steering:
             "share_bp": options.steps_bp[index],
             "former_share_bp": rollout.share_bp,
         }
+        if rollout.state in JUDGED and self._analysis.decision is not None:
+            words["judged"] = self._analysis.decision.state()
         limits = {"limit_s": limit_s(rollout.state, options), "state_limit_s": limit_s(state, options)}
         return words | {name: seconds for name, seconds in limits.items() if seconds is not None}
 

@@ -11,6 +11,9 @@ from splitter.errors import RefusedError, StateError, TemplateError
 from splitter.judge.config import JudgeConfig
 from splitter.judge.judge import Judge
 from splitter.judge.verdict import Action
+from splitter.model import Resources
+from splitter.rollout.analysis import KEEP_EVERY_TICKS
+from splitter.rollout.fed import decode
 from splitter.rollout.options import OnUndecided
 from tests.rollout.stage import LIVE, OVERRIDE, QUICK, SHADOW, opened, staged
 
@@ -821,10 +824,79 @@ class TestJudge:
             await stage.reach("SPLITTING")
             await stage.clock.pass_(5)
 
-            kept = [json.loads(text) for text in await stage.journal.figures("shop", "shop-2")]
+            kept = [decode(text) for text in await stage.journal.figures("shop", "shop-2")]
 
-            fed = [json.loads(json.dumps(asdict(tick))) for tick in stage.judges.made[0].ticks]
-            assert kept == fed
+            assert [row.tick for row in kept] == stage.judges.made[0].ticks
+            assert kept[0].before.baseline == stage.judges.made[0].baseline
+
+    async def test_loses_no_evidence_with_its_daemon(self) -> None:
+        """
+        A daemon that is killed in the middle of a split goes on with every tick that its judge had seen.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(KEEP_EVERY_TICKS + 3)
+            seen = stage.judges.made[-1].age
+            assert seen % KEEP_EVERY_TICKS, "the last ticks are in no state that was kept"
+
+            await stage.kill()
+            await stage.start()
+            await stage.clock.rest()
+
+            assert stage.judges.made[-1].age == seen
+            assert stage.controller.status().evidence
+
+    async def test_is_told_what_both_stacks_use(self) -> None:
+        """
+        A sample goes into one tick; the ticks until the next one have none.
+        """
+        async with staged() as stage:
+            stage.engine.uses = {LIVE: Resources(memory=10, memory_limit=100), SHADOW: Resources(memory=90)}
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(11)
+
+            told = [(tick.live_uses, tick.shadow_uses) for tick in stage.judges.made[0].ticks[1:11]]
+
+            assert told.count((stage.engine.uses[LIVE], stage.engine.uses[SHADOW])) == 2
+            assert told.count((None, None)) == 8
+
+    @pytest.mark.parametrize(
+        ("after", "reason"),
+        [
+            (Resources(restarts=2), "one of its parts ended and was started again"),
+            (Resources(restarts=2, oom_kills=1), "one of its parts was killed for want of memory"),
+        ],
+    )
+    async def test_of_the_house_leaves_a_shadow_that_crashes(self, after: Resources, reason: str) -> None:
+        """
+        A part of the shadow that ends under traffic ends the rollout, although its restart policy brings it back.
+        """
+        async with staged(judges=Judge) as stage:
+            stage.engine.uses[SHADOW] = Resources(restarts=1)  # from its making: nobody was served by it then
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(12)
+            assert stage.state == "SPLITTING"
+
+            stage.engine.uses[SHADOW] = after
+
+            await stage.reach("ROLLED_BACK", within_s=30)
+            assert f"the shadow was restarted: {reason}" in await stage.said("worse")
+
+    async def test_of_the_house_leaves_a_shadow_that_fills_its_memory(self) -> None:
+        """
+        A shadow that is about to be killed for want of memory is left before that happens.
+        """
+        async with staged(judges=Judge) as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            stage.engine.uses[SHADOW] = Resources(memory=96, memory_limit=100)
+
+            await stage.reach("ROLLED_BACK", within_s=30)
+            assert "memory 96 % of its limit in 2 samples, at most 95 %" in await stage.said("worse")
 
 
 class TestStatus:

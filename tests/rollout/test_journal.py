@@ -137,11 +137,37 @@ class TestAnalysis:
         for number in range(2, 4 + FIGURES_KEPT_ROLLOUTS):
             rollout = f"shop-{number}"
             await journal.append(make(START, "shop", Kind.REQUESTED, rollout=rollout))
+            journal.begin_figures("shop", rollout, ())
             journal.keep_figures("shop", rollout, 0, "first")
             journal.keep_figures("shop", rollout, 1, "second")
 
         assert await journal.figures("shop", "shop-2") == []
         assert await journal.figures("shop", "shop-4") == ["first", "second"]
+
+    async def test_figures_of_the_past_are_below_zero(self, journal: Journal) -> None:
+        """
+        What live did before the judge began is apart from what it was fed, and in order.
+        """
+        await journal.append(make(START, "shop", Kind.REQUESTED, rollout="shop-2"))
+        journal.begin_figures("shop", "shop-2", ["long ago", "lately"])
+        journal.keep_figures("shop", "shop-2", 0, "first")
+
+        assert await journal.figures("shop", "shop-2", first=-9, end=0) == ["long ago", "lately"]
+        assert await journal.figures("shop", "shop-2") == ["first"]
+
+    async def test_figures_of_an_earlier_judge_are_let_go(self, journal: Journal) -> None:
+        """
+        A rollout that is judged anew keeps nothing of before: its ticks are counted from 0 again.
+        """
+        await journal.append(make(START, "shop", Kind.REQUESTED, rollout="shop-2"))
+        journal.begin_figures("shop", "shop-2", ["past"])
+        for tick in range(3):
+            journal.keep_figures("shop", "shop-2", tick, "old")
+
+        journal.begin_figures("shop", "shop-2", ())
+        journal.keep_figures("shop", "shop-2", 0, "new")
+
+        assert await journal.figures("shop", "shop-2", first=-9) == ["new"]
 
 
 class TestLock:
