@@ -127,8 +127,26 @@ class Provisioner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DrainLimits:
+    """How long what is in flight may take to end when its stack is taken away, by its class.
+
+    A stream is an answer that has begun and does not say how long it will be, as server-sent events are; a tunnel is an
+    upgraded connection; everything else is a request.
+    """
+
+    requests_s: float
+    streams_s: float
+    tunnels_s: float
+
+    @property
+    def longest_s(self) -> float:
+        """Return after how long nothing can be left."""
+        return max(self.requests_s, self.streams_s, self.tunnels_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Drained:
-    """The end of a drain: `left` requests were still in flight at the deadline (0: a clean drain)."""
+    """The end of a drain: `left` requests and tunnels were cut at their limits (0: a clean drain)."""
 
     left: int
     waited_s: float
@@ -145,8 +163,8 @@ class TrafficSwitch(Protocol):
         """Return what is current, and its version (None and 0 before the first shift)."""
         ...
 
-    async def drain(self, app: str, stack: StackId, deadline_s: float) -> Drained:
-        """Wait until `stack`, which the current table no longer names, has nothing in flight; cut at the deadline."""
+    async def drain(self, app: str, stack: StackId, limits: DrainLimits) -> Drained:
+        """Wait until `stack`, which the current table no longer names, has nothing in flight; cut at the limits."""
         ...
 
 

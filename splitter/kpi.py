@@ -5,7 +5,8 @@ closes is overdue: it counts then, in `n` and the top bin, and of its end only a
 So a window may hold more failures than requests.
 Rule 2: what the client did never counts against a stack.  Requests that it aborted are in `outcomes` and nowhere else;
 so are requests that live served after the shadow failed them (`replayed`), for the failure is the shadow's alone, and
-those whose stack was named by a tester (`tested`), for they were not left to chance.
+those whose stack was named by a tester (`tested`), for they were not left to chance; streams that were cut when their
+stack was taken away (`drained`) never meant to end.
 Rule 3: errors of one client and class count once in ten seconds, whichever stack of the app they met.  Which of them
 survive then does not depend on the split.  (Each stack for itself would keep one error of a busy client on both sides:
 as many from 5 % of its requests as from 95 %, and equal stacks would look unequal.)
@@ -165,7 +166,7 @@ class Recorder:
         """Count a request that is no sample of this stack.
 
         `replayed`: it was served after the shadow had failed it; `tested`: a tester had named the stack;
-        `exhausted`: splitter itself had no means of sending it.
+        `exhausted`: splitter itself had no means of sending it; `drained`: a stream, and its stack was taken away.
         """
         self._words[word] += 1
 

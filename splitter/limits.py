@@ -29,7 +29,9 @@ LINGER_TIMEOUT_S = 5.0  # how long we read and drop what a client still sends af
 TUNNEL_IDLE_TIMEOUT_S = 3600.0
 TUNNEL_JITTER_S = 5.0  # over which the goodbyes of tunnels are spread that end together: their clients come back
 TUNNEL_CLOSE_TIMEOUT_S = 5.0  # for both sides of a tunnel to close as they are used to, once one was told to
+TUNNEL_FAREWELL_S = TUNNEL_JITTER_S + TUNNEL_CLOSE_TIMEOUT_S + 1.0  # one more for the ticks of the clock
 DRAIN_TIMEOUT_S = 30.0
+DRAIN_TUNNELS_TIMEOUT_S = 60.0
 
 # --- The data plane: room ----------------------------------------------------------------------------------------
 WRITE_BUFFER_BYTES_MAX = 64 * 1024
@@ -83,4 +85,5 @@ assert TARGET_BYTES_MAX < HEAD_BYTES_MAX
 assert 10**CONTENT_LENGTH_DIGITS_MAX < 2**63
 assert 16**CHUNK_SIZE_DIGITS_MAX < 2**63
 assert IDLE_PER_ENDPOINT_MAX <= CONNECTIONS_PER_ENDPOINT_MAX
+assert TUNNEL_FAREWELL_S < DRAIN_TUNNELS_TIMEOUT_S
 assert UPSTREAM_IDLE_TIMEOUT_S < KEEP_ALIVE_TIMEOUT_S

@@ -117,7 +117,7 @@ class Window:
     `latency` lists (highest value of an HDR bucket in µs, count), ascending, for answers below 400.  `control` is the
     slice of live that is as large as the shadow's share (None where there is none).  `outcomes` counts every finished
     request by its word: `2xx` … `5xx`, `connect`, `timeout`, `reset`, `protocol`, `aborted`, `replayed`,
-    `tested`.  Times are monotonic seconds.
+    `tested`, `drained`.  Times are monotonic seconds.
     """
 
     stack: StackId

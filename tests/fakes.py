@@ -14,6 +14,7 @@ from typing import Any
 from splitter.contracts import (
     Alert,
     Drained,
+    DrainLimits,
     EngineBack,
     EngineGone,
     FoundStack,
@@ -255,12 +256,13 @@ class FakeSwitch:
     async def read(self, app: str) -> tuple[Split | None, int]:
         return self.splits.get(app), self.versions.get(app, 0)
 
-    async def drain(self, app: str, stack: StackId, deadline_s: float) -> Drained:
+    async def drain(self, app: str, stack: StackId, limits: DrainLimits) -> Drained:
         split = self.splits.get(app)
         assert split is None or not _serves(split, stack), f"{stack} is drained while it gets requests"
         self.drains.append(stack)
-        await self._clock.sleep(min(self.drain_s, deadline_s))
-        return Drained(left=0 if self.drain_s <= deadline_s else 1, waited_s=min(self.drain_s, deadline_s))
+        limit_s = limits.longest_s
+        await self._clock.sleep(min(self.drain_s, limit_s))
+        return Drained(left=0 if self.drain_s <= limit_s else 1, waited_s=min(self.drain_s, limit_s))
 
 
 def _serves(split: Split, stack: StackId) -> bool:

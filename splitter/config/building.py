@@ -98,6 +98,8 @@ def _rollout(rollout: Rollout, analysis: Analysis) -> RolloutOptions:
         sticky=sticky_value(rollout.sticky),
         standby_s=rollout.standby,
         drain_s=rollout.drain,
+        drain_streams_s=rollout.drain_streams,
+        drain_tunnels_s=rollout.drain_tunnels,
         tick_s=analysis.tick,
         sample_s=analysis.sample,
         provision_deadline_s=rollout.provision_deadline,

@@ -134,6 +134,10 @@ class Rollout(Section):
     """How long the former live stack is kept after a promotion, so that an undo is instant."""
     drain: Moment = _ROLLOUT.drain_s
     """How long requests in flight may take to end when their stack is taken away; then they are cut."""
+    drain_streams: Moment = _ROLLOUT.drain_streams_s
+    """The same for streams: answers that have begun and do not say how long they will be, as server-sent events."""
+    drain_tunnels: Moment = _ROLLOUT.drain_tunnels_s
+    """The same for WebSockets and other tunnels; some seconds before, each WebSocket is told (close frame 1001)."""
     provision_deadline: Moment = _ROLLOUT.provision_deadline_s
     """How long it may take until every service of the shadow is healthy."""
     override_deadline: Moment = _ROLLOUT.override_deadline_s

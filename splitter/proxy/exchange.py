@@ -34,7 +34,7 @@ from splitter.proxy.gateway import Gateway
 from splitter.proxy.outbox import Turn
 from splitter.proxy.pool import Pool
 from splitter.proxy.replies import NO_ROUTE, NO_STACK, OUR_FAULT, to_stack_fault
-from splitter.proxy.traffic import Lane
+from splitter.proxy.traffic import DrainClass, Lane
 from splitter.proxy.tunnel import Tunnel
 from splitter.proxy.upstream import UpstreamConnection
 from splitter.routing import Arm, Choice, Route
@@ -64,6 +64,7 @@ class Exchange:
     _dial: Dial | None = None
     _is_chunked_out = False
     _is_delimited_out = True
+    drain_class = DrainClass.REQUEST
     overdue = False
     _dialled_s = 0.0
     _connect_us: int | None = None  # of a connection that was made for it
@@ -202,8 +203,10 @@ class Exchange:
         self._sent_bytes = len(payload)
         if not self._is_sent:
             client.persists = False
-        if length < 0 and not minor:  # HTTP/1.0 knows no chunks
-            self._is_delimited_out = client.persists = False
+        if length < 0:
+            self.drain_class = DrainClass.STREAM
+            if not minor:  # HTTP/1.0 knows no chunks
+                self._is_delimited_out = client.persists = False
         lines = connection_line(minor, client.persists)
         if self._new_key_line or self._served_by:
             lines += self._own_lines()
@@ -304,9 +307,14 @@ class Exchange:
 
     # What a drain does.
 
+    def dismiss(self) -> None:
+        """Go on: HTTP has no word for it in the middle of an answer."""
+
     def cut_short(self) -> None:
         """End at the deadline of a drain: who serves now takes over, if that is safe."""
         self._is_cut_short = True
+        if self.drain_class is DrainClass.STREAM:  # which would have gone on for as long as its stack
+            self._outside = self._outside or "drained"
         self.failed(UpstreamError("timeout", "the request was still in flight at the deadline of a drain"))
 
     # Attempts.

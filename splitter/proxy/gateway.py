@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from splitter.contracts import Drained
+from splitter.contracts import Drained, DrainLimits
 from splitter.http1.identity import is_trusted
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, StackId
@@ -148,15 +148,15 @@ class Gateway:
         traffic = self._traffic.get(stack)
         return traffic.in_flight if traffic else 0
 
-    async def drain(self, stack: StackId, deadline_s: float) -> Drained:
-        """Wait until `stack` has nothing in flight; at the deadline, end what is left.
+    async def drain(self, stack: StackId, limits: DrainLimits) -> Drained:
+        """Wait until `stack` has nothing in flight; at its limit, end what is left of each class.
 
         Publish a table without `stack` first.  What is cut before its answer began, and may be sent again, is served by
         who the current table names.
         """
         started_s = self.monotonic()
         traffic = self._traffic.get(stack)
-        left = await traffic.emptied(deadline_s) if traffic else 0
+        left = await traffic.emptied(limits) if traffic else 0
         return Drained(left=left, waited_s=self.monotonic() - started_s)
 
     def forget(self, stack: StackId) -> None:

@@ -4,25 +4,52 @@ Rule 1: a request is counted from the moment that its arm is chosen until its en
 after a publish the count of a stack that the table no longer names can only fall.
 Rule 2: a request that live serves after the shadow has failed it, or whose stack a tester has named, and a tunnel count
 in flight, for a drain must wait for them, but are no samples: the recorder never sees them enter.
+Rule 3: a drain ends.  Each class has its limit, and at the last one everything that is left is cut, whatever its class.
 
 Cost: entering and leaving are O(1).
 """
 
 import asyncio
+from enum import Enum
 from typing import Protocol
 
+from splitter.contracts import DrainLimits
 from splitter.kpi import InFlight, Recorder
+from splitter.limits import TUNNEL_FAREWELL_S
 from splitter.model import Endpoint, StackId
 from splitter.phases import Phases
 from splitter.proxy.pool import Pool
 from splitter.routing import Arm
 
 
+class DrainClass(Enum):
+    """What a drain has a limit of its own for; `contracts.DrainLimits` says which is which."""
+
+    REQUEST = "request"
+    STREAM = "stream"
+    TUNNEL = "tunnel"
+
+    def limit_s(self, limits: DrainLimits) -> float:
+        """Return after how long a drain cuts what is of this class."""
+        match self:
+            case DrainClass.REQUEST:
+                return limits.requests_s
+            case DrainClass.STREAM:
+                return limits.streams_s
+            case DrainClass.TUNNEL:
+                return limits.tunnels_s
+
+
 class Cuttable(Protocol):
-    """A request or a tunnel in flight."""
+    """A request or a tunnel in flight.  It may change its class: a request becomes a stream."""
+
+    drain_class: DrainClass
+
+    def dismiss(self) -> None:
+        """Begin to end, if there is a way to say so: the stack is about to go."""
 
     def cut_short(self) -> None:
-        """End now: the stack is about to go."""
+        """End now."""
 
 
 class Sampled(Cuttable, InFlight, Protocol):
@@ -66,21 +93,32 @@ class Traffic:
         if self._is_empty is not None and not self._in_flight:
             self._is_empty.set()
 
-    async def emptied(self, deadline_s: float) -> int:
-        """Return once nothing is in flight, 0; or at the deadline how many were, which are cut."""
+    async def emptied(self, limits: DrainLimits) -> int:
+        """Return once nothing is in flight: 0, or how many were cut at the limits of their classes."""
+        began_s, cut = asyncio.get_running_loop().time(), 0
+        for step_s in _steps(limits):
+            if await self._is_empty_by(began_s + step_s):
+                break
+            for request in list(self._in_flight):
+                if request.drain_class.limit_s(limits) <= step_s:
+                    request.cut_short()
+                    cut += 1
+                elif request.drain_class is DrainClass.TUNNEL and step_s >= _farewell_s(limits):
+                    request.dismiss()
+        return cut
+
+    async def _is_empty_by(self, moment_s: float) -> bool:
+        """Wait until nothing is in flight, or until that moment of the event loop's; return whether nothing is."""
         if not self._in_flight:
-            return 0
+            return True
         if self._is_empty is None or self._is_empty.is_set():
             self._is_empty = asyncio.Event()
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout_at(moment_s):
                 await self._is_empty.wait()
         except TimeoutError:
-            left = list(self._in_flight)
-            for request in left:
-                request.cut_short()
-            return len(left)
-        return 0
+            return False
+        return True
 
     def prune(self) -> None:
         """Forget pools without a connection: a stack that was restarted answers elsewhere."""
@@ -90,6 +128,16 @@ class Traffic:
         """Close what is idle, and every other connection when its request ends."""
         for pool in self.pools.values():
             pool.close()
+
+
+def _farewell_s(limits: DrainLimits) -> float:
+    """Return when tunnels are told to end, so that both sides can close before they are cut."""
+    return max(0.0, limits.tunnels_s - TUNNEL_FAREWELL_S)
+
+
+def _steps(limits: DrainLimits) -> list[float]:
+    """Return the moments at which a drain does something; at the last of them nothing is left."""
+    return sorted({limits.requests_s, limits.streams_s, _farewell_s(limits), limits.tunnels_s})
 
 
 class Lane:

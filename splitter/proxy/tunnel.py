@@ -22,7 +22,7 @@ from splitter.proxy.deadlines import Timed
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.pool import Pool
 from splitter.proxy.reset import reset
-from splitter.proxy.traffic import Traffic
+from splitter.proxy.traffic import DrainClass, Traffic
 
 # Bytes pass; they pass until the moment of the goodbye; the goodbye is being said; both sides are being closed.
 _OPEN, _DISMISSED, _LEAVING, _CLOSING = range(4)
@@ -43,6 +43,8 @@ class Former(Protocol):
 
 class Tunnel(Timed):
     """Two connections that are one.  Made by the exchange that got the 101; it holds itself until both are closed."""
+
+    drain_class = DrainClass.TUNNEL
 
     __slots__ = ("_at", "_client", "_frames", "_gateway", "_is_over", "_is_silenced", "_pool", "_stack", "_traffic")
 

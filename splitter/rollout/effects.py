@@ -170,8 +170,9 @@ class Effects:
         return Fact(Kind.HEALTHY, rollout.id, data={"took_s": self._clock.monotonic() - began_s}, stack=stack)
 
     async def _drain_live(self, rollout: Rollout) -> Fact:
-        drained = await self._traffic.drain(rollout.live.id, rollout.options.drain_s)
-        data = {"took_s": drained.waited_s, "left": drained.left, "limit_s": rollout.options.drain_s}
+        limits = rollout.options.drains
+        drained = await self._traffic.drain(rollout.live.id, limits)
+        data = {"took_s": drained.waited_s, "left": drained.left, "limit_s": limits.longest_s}
         return Fact(Kind.DRAINED, rollout.id, data=data)
 
     async def _drain_shadow(self, rollout: Rollout) -> None:
@@ -196,8 +197,9 @@ class Effects:
         self._stacks.condemn(rollout.live.id)
 
     async def _drain(self, rollout: Rollout, stack: StackId) -> None:
-        drained = await self._traffic.drain(stack, rollout.options.drain_s)
-        data = {"took_s": drained.waited_s, "left": drained.left, "limit_s": rollout.options.drain_s}
+        limits = rollout.options.drains
+        drained = await self._traffic.drain(stack, limits)
+        data = {"took_s": drained.waited_s, "left": drained.left, "limit_s": limits.longest_s}
         await self._note(Kind.STACK_DRAINED, rollout.id, {"stack": stack, **data})
 
 

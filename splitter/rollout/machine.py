@@ -329,8 +329,8 @@ def limit_s(state: State, options: RolloutOptions) -> float | None:
             return None
         case "warming_limit_s":  # what it takes by itself, and room for a late tick
             return options.warm_up_s + options.baseline_wait_s + 10 * options.tick_s + 10.0
-        case "draining_limit_s":  # a drain cuts itself off at `drain_s`
-            return options.drain_s + 10.0
+        case "draining_limit_s":  # a drain cuts itself off at its limits
+            return options.drains.longest_s + 10.0
         case name:
             limit: float = getattr(options, name)
             return limit

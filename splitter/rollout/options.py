@@ -10,9 +10,10 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+from splitter.contracts import DrainLimits
 from splitter.errors import OperatorError
 from splitter.judge.config import JudgeConfig
-from splitter.limits import DRAIN_TIMEOUT_S, STEPS_MAX, WEIGHT_TOTAL
+from splitter.limits import DRAIN_TIMEOUT_S, DRAIN_TUNNELS_TIMEOUT_S, STEPS_MAX, WEIGHT_TOTAL
 from splitter.model import Sticky, StickyBy
 from splitter.routing import RouteRule
 
@@ -51,6 +52,8 @@ class RolloutOptions:
     sticky: Sticky | None = None
     standby_s: float = 900.0
     drain_s: float = DRAIN_TIMEOUT_S
+    drain_streams_s: float = DRAIN_TIMEOUT_S
+    drain_tunnels_s: float = DRAIN_TUNNELS_TIMEOUT_S
     tick_s: float = 1.0
     sample_s: float = 5.0
     provision_deadline_s: float = 300.0
@@ -77,10 +80,17 @@ class RolloutOptions:
             if getattr(self, name) < 0:
                 raise OperatorError(f"rollout.{name.removesuffix('_s')}: must not be negative")
 
+    @property
+    def drains(self) -> DrainLimits:
+        """Return how long what is in flight may take to end, by its class."""
+        return DrainLimits(self.drain_s, self.drain_streams_s, self.drain_tunnels_s)
+
 
 _POSITIVE = (
     "deadline_s",
     "drain_s",
+    "drain_streams_s",
+    "drain_tunnels_s",
     "tick_s",
     "sample_s",
     "provision_deadline_s",

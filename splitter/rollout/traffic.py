@@ -7,7 +7,7 @@ Rule 2: one publish at a time, and the split is worked out when its turn has com
 import asyncio
 from collections.abc import Callable
 
-from splitter.contracts import Drained, TrafficSwitch
+from splitter.contracts import Drained, DrainLimits, TrafficSwitch
 from splitter.errors import StackError, StaleVersionError
 from splitter.model import Split, StackId
 
@@ -58,9 +58,9 @@ class Traffic:
         current, version = await self._switch.read(self._app)
         return current == split, version
 
-    async def drain(self, stack: StackId, deadline_s: float) -> Drained:
-        """Wait until nothing of `stack` is in flight; what is left at the deadline is cut."""
-        return await self._switch.drain(self._app, stack, deadline_s)
+    async def drain(self, stack: StackId, limits: DrainLimits) -> Drained:
+        """Wait until nothing of `stack` is in flight; what is left at the limits is cut."""
+        return await self._switch.drain(self._app, stack, limits)
 
 
 def describe(split: Split | None) -> str:

@@ -9,7 +9,7 @@ Rule 3: publish, then drain.  A request chooses its arm and is counted in flight
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from splitter.contracts import Drained
+from splitter.contracts import Drained, DrainLimits
 from splitter.errors import NotFoundError, OperatorError, StaleVersionError
 from splitter.model import Split, StackId
 from splitter.routing import ActiveTable, RandomBelow, RouteRule, build_table
@@ -26,7 +26,7 @@ class BuiltinSwitch:
         self,
         active: ActiveTable,
         rules: Iterable[RouteRule],
-        drain: Callable[[StackId, float], Awaitable[Drained]],
+        drain: Callable[[StackId, DrainLimits], Awaitable[Drained]],
         random_below: RandomBelow,
     ) -> None:
         self._active = active
@@ -61,8 +61,8 @@ class BuiltinSwitch:
         self._check_app(app)
         return self._splits.get(app), self._versions.get(app, 0)
 
-    async def drain(self, app: str, stack: StackId, deadline_s: float) -> Drained:
-        """Wait until `stack` has nothing in flight; cut at the deadline.
+    async def drain(self, app: str, stack: StackId, limits: DrainLimits) -> Drained:
+        """Wait until `stack` has nothing in flight; cut at the limits.
 
         Raises OperatorError while a route of the app still sends new requests to `stack`: such a drain would never end.
         """
@@ -70,7 +70,7 @@ class BuiltinSwitch:
         serving = [route for route in self._active.current.routes if route.app == app and route.serves(stack)]
         if serving:
             raise OperatorError(f"{serving[0].rule} still sends requests to {stack}; shift its traffic away first")
-        return await self._drain(stack, deadline_s)
+        return await self._drain(stack, limits)
 
     def _publish(self, splits: dict[str, Split]) -> int:
         """Build the next table, make it the current one, and return its version."""

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import cast
 
+from splitter.contracts import DrainLimits
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, ServicePort, Split, Stack, StackId, Window
 from splitter.proxy.access import AccessLog
@@ -30,7 +31,7 @@ WEB = ServicePort("web", 80)
 LIVE, SHADOW = StackId("shop-r1"), StackId("shop-r2")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)\r\n")
-_PATIENCE_S = 20  # a test that waits longer hangs
+_PATIENCE_S = 60  # a test that waits longer hangs
 
 
 class Peer:
@@ -271,6 +272,11 @@ def no_descriptors() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def within(seconds: float) -> DrainLimits:
+    """Return limits of a drain that are the same for whatever is in flight."""
+    return DrainLimits(seconds, seconds, seconds)
 
 
 async def until(is_so: Callable[[], bool]) -> None:

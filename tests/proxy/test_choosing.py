@@ -8,7 +8,7 @@ import pytest
 
 from splitter.model import Split, Sticky, StickyBy
 from splitter.routing import AllowedTesters
-from tests.proxy.rig import LIVE, SHADOW, Origin, Rig, hangs, resets, serves, until
+from tests.proxy.rig import LIVE, SHADOW, Origin, Rig, hangs, resets, serves, until, within
 
 FROM_LIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlive"
 FROM_SHADOW = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nshadow"
@@ -197,7 +197,7 @@ class TestTesters:
         assert rig.split is not None
 
         rig.publish(Split(rig.split.live))
-        drained = await rig.gateway.drain(SHADOW, 0.01)
+        drained = await rig.gateway.drain(SHADOW, within(0.01))
 
         assert drained.left == 1
         assert who(await client.message()) == "live"

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from splitter.contracts import Drained
+from splitter.contracts import Drained, DrainLimits
+from splitter.http1.websocket import CLOSE_GOING_AWAY
+from splitter.limits import TUNNEL_FAREWELL_S
 from splitter.model import Split
 from splitter.proxy.gateway import Gateway
-from tests.proxy.rig import LIVE, OK, SHADOW, Peer, Rig, hangs, serves, settle, until
+from tests.proxy.rig import LIVE, OK, SHADOW, Peer, Rig, hangs, serves, settle, until, within
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n\r\nhello"
+UPGRADE = b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 FROM_LIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfrom live"
 
 
@@ -42,7 +45,7 @@ class TestDrain:
         await gate.reached.wait()
 
         rig.publish(Split(rig.stack(2, shadow)))
-        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, 30))
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, within(30)))
         assert (await rig.get()).endswith(b"ok")
         await settle()
         assert not drain.done()
@@ -59,8 +62,8 @@ class TestDrain:
         """
         await rig.live(serves())
 
-        assert (await rig.gateway.drain(LIVE, 0)).left == 0
-        assert (await rig.gateway.drain(SHADOW, 0)).left == 0
+        assert (await rig.gateway.drain(LIVE, within(0))).left == 0
+        assert (await rig.gateway.drain(SHADOW, within(0))).left == 0
 
     async def test_counts_a_body_that_is_still_coming(self, rig: Rig) -> None:
         """
@@ -78,7 +81,7 @@ class TestDrain:
         await client.send(GET)
         await client.head()
 
-        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, 30))
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, within(30)))
         await settle()
         assert rig.gateway.in_flight(LIVE) == 1
         go_on.set()
@@ -95,7 +98,7 @@ class TestDrain:
         await until(lambda: bool(rig.origins[0].peers))
         await settle()
 
-        drained = await rig.gateway.drain(LIVE, 0)
+        drained = await rig.gateway.drain(LIVE, within(0))
 
         assert drained.left == 1
         assert rig.gateway.in_flight(LIVE) == 0
@@ -113,7 +116,7 @@ class TestDrain:
         await settle()
         rig.publish(Split(rig.stack(2, new)))
 
-        assert (await rig.gateway.drain(LIVE, 0)).left == 1
+        assert (await rig.gateway.drain(LIVE, within(0))).left == 1
         assert (await client.message()).endswith(b"ok")
 
     async def test_waits_for_a_replayed_request(self, rig: Rig) -> None:
@@ -128,7 +131,7 @@ class TestDrain:
         await gate.reached.wait()
 
         assert rig.gateway.in_flight(LIVE) == 1
-        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, 30))
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, within(30)))
         await settle()
         assert not drain.done()
         gate.opened.set()
@@ -145,7 +148,7 @@ class TestDrain:
         await client.send(GET)
         await gate.reached.wait()
 
-        drains = [asyncio.ensure_future(rig.gateway.drain(LIVE, 30)) for _ in range(2)]
+        drains = [asyncio.ensure_future(rig.gateway.drain(LIVE, within(30))) for _ in range(2)]
         await settle()
         gate.opened.set()
 
@@ -158,7 +161,99 @@ class TestDrain:
         await rig.live(serves())
         drain: Callable[..., Awaitable[Drained]] = Gateway.drain
 
-        assert (await drain(rig.gateway, LIVE, 0.0)).left == 0
+        assert (await drain(rig.gateway, LIVE, within(0))).left == 0
+
+
+async def begins(peer: Peer) -> None:
+    """Begin a stream that does not end by itself."""
+    await peer.message()
+    await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n")
+    await peer.rest()
+
+
+async def agrees(peer: Peer) -> None:
+    """Agree to a tunnel in which the stack only listens."""
+    await peer.message()
+    await peer.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    await peer.rest()
+
+
+class TestClasses:
+    """A request that hangs, a stream and a WebSocket, in flight at once."""
+
+    async def clients(self, rig: Rig) -> list[Peer]:
+        await rig.live(hangs, begins, agrees)
+        found = [await rig.client() for _ in range(3)]
+        for number, (client, request) in enumerate(zip(found, (POST, GET, UPGRADE), strict=True), 1):
+            await client.send(request)
+            await until(lambda wanted=number: len(rig.origins[0].peers) == wanted)  # type: ignore[misc]
+        await found[1].head()
+        await found[2].head()
+        return found
+
+    async def test_requests_have_a_limit_of_their_own(self, rig: Rig) -> None:
+        """
+        At the limit of requests only what has no answer yet, or a counted one, is cut.
+        """
+        request, stream, tunnel = await self.clients(rig)
+
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(0, 3600, 3600)))
+
+        assert (await request.message()).startswith(b"HTTP/1.1 504 ")
+        await settle()
+        assert rig.gateway.in_flight(LIVE) == 2
+        assert not drain.done()
+        stream.reset()
+        tunnel.reset()
+        assert (await drain).left == 1
+
+    async def test_streams_have_a_limit_of_their_own(self, rig: Rig) -> None:
+        """
+        At the limit of streams their clients see that the answer is not complete, and no stack is blamed.
+        """
+        request, stream, tunnel = await self.clients(rig)
+
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 0, 3600)))
+
+        assert b"0\r\n\r\n" not in await stream.rest()
+        await settle()
+        assert rig.gateway.in_flight(LIVE) == 2
+        assert rig.outcomes() == {"drained": 1, "1xx": 1}
+        request.reset()
+        tunnel.reset()
+        assert (await drain).left == 1
+
+    async def test_tunnels_are_told_before_their_limit(self, rig: Rig) -> None:
+        """
+        A WebSocket gets its close frame some seconds before the limit of tunnels; one that closes then is not cut.
+        """
+        request, stream, tunnel = await self.clients(rig)
+
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, TUNNEL_FAREWELL_S + 3600)))
+        await settle()
+        rig.pass_time(5)
+        assert rig.gateway.stats().tunnels == 1
+        drain.cancel()
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, TUNNEL_FAREWELL_S)))
+        await settle()
+        rig.pass_time(5)
+
+        assert await tunnel.exactly(4) == CLOSE_GOING_AWAY
+        tunnel.close()
+        await until(lambda: rig.gateway.in_flight(LIVE) == 2)
+        request.reset()
+        stream.reset()
+        assert (await drain).left == 0
+
+    async def test_nothing_is_left_at_the_last_limit(self, rig: Rig) -> None:
+        """
+        Whatever has become of a request, the last limit is the end of it.
+        """
+        clients = await self.clients(rig)
+
+        assert (await rig.gateway.drain(LIVE, DrainLimits(0.01, 0.02, 0.03))).left == 3
+        assert rig.gateway.in_flight(LIVE) == 0
+        assert (await clients[0].message()).startswith(b"HTTP/1.1 504 ")
 
 
 class TestForget:
@@ -233,7 +328,7 @@ class TestFlips:
                     rig.publish(Split(live, shadow, share))
                     await asyncio.sleep(0)
                 rig.publish(Split(shadow))
-                assert (await rig.gateway.drain(live.id, 10)).left == 0
+                assert (await rig.gateway.drain(live.id, within(10))).left == 0
                 rig.gateway.forget(live.id)
                 rig.ledger.forget(live.id)
                 revision += 1

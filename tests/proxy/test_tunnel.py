@@ -7,7 +7,7 @@ import pytest
 from splitter.http1.websocket import CLOSE_GOING_AWAY
 from splitter.model import Split
 from tests.http1.test_websocket import frame
-from tests.proxy.rig import LIVE, OK, SHADOW, Peer, Rig, Script, hangs, replies, serves, settle, until
+from tests.proxy.rig import LIVE, OK, SHADOW, Peer, Rig, Script, hangs, replies, serves, settle, until, within
 
 ASK = b"GET /chat HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n"
 AGREE = (
@@ -485,7 +485,7 @@ class TestDrain:
         await rig.live(agrees(echoes))
         client = await tunnel(rig)
         rig.publish(None)
-        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, 30))
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, within(30)))
         await settle()
         assert not drain.done()
         client.close()
@@ -499,7 +499,7 @@ class TestDrain:
         await rig.live(agrees(waits))
         client = await tunnel(rig)
 
-        assert (await rig.gateway.drain(LIVE, 0)).left == 1
+        assert (await rig.gateway.drain(LIVE, within(0))).left == 1
         assert rig.gateway.in_flight(LIVE) == 0
         with pytest.raises(ConnectionResetError):
             await client.rest()

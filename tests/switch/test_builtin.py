@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from splitter.contracts import Drained, TrafficSwitch
+from splitter.contracts import Drained, DrainLimits, TrafficSwitch
 from splitter.errors import NotFoundError, OperatorError, StaleVersionError
 from splitter.model import Endpoint, ServicePort, Split, Stack, StackId
 from splitter.routing import ActiveTable, RouteRule
 from splitter.switch.builtin import BuiltinSwitch
 
 WEB = ServicePort("web", 80)
+LIMITS = DrainLimits(5.0, 10.0, 20.0)
 RULES = [RouteRule("shop", "", "/", "web", 80), RouteRule("blog", "blog.org", "/", "web", 80)]
 
 
@@ -27,10 +28,10 @@ def split(app: str = "shop", shadow_bp: int = 500) -> Split:
 class Drain:
     """A drain that ends at once and remembers what it was asked."""
 
-    asked: list[tuple[StackId, float]] = field(default_factory=list)
+    asked: list[tuple[StackId, DrainLimits]] = field(default_factory=list)
 
-    async def __call__(self, stack: StackId, deadline_s: float) -> Drained:
-        self.asked.append((stack, deadline_s))
+    async def __call__(self, stack: StackId, limits: DrainLimits) -> Drained:
+        self.asked.append((stack, limits))
         return Drained(left=0, waited_s=0.0)
 
 
@@ -153,17 +154,17 @@ class TestDrain:
         """
         await switch.shift("shop", Split(stack("shop", 1)), expected=0)
 
-        assert await switch.drain("shop", StackId("shop-r2"), 30.0) == Drained(left=0, waited_s=0.0)
-        assert drain.asked == [("shop-r2", 30.0)]
+        assert await switch.drain("shop", StackId("shop-r2"), LIMITS) == Drained(left=0, waited_s=0.0)
+        assert drain.asked == [("shop-r2", LIMITS)]
 
     async def test_may_be_of_an_arm_without_weight(self, switch: BuiltinSwitch, drain: Drain) -> None:
         """
         A stack that the table keeps as a fallback takes no new requests, so it can be drained.
         """
         await switch.shift("shop", split(shadow_bp=10_000), expected=0)
-        await switch.drain("shop", StackId("shop-r1"), 5.0)
+        await switch.drain("shop", StackId("shop-r1"), LIMITS)
 
-        assert drain.asked == [("shop-r1", 5.0)]
+        assert drain.asked == [("shop-r1", LIMITS)]
 
     async def test_is_refused_while_the_stack_serves(self, switch: BuiltinSwitch, drain: Drain) -> None:
         """
@@ -172,6 +173,6 @@ class TestDrain:
         await switch.shift("shop", split(), expected=0)
 
         with pytest.raises(OperatorError, match="route / of app shop still sends requests to shop-r2; shift"):
-            await switch.drain("shop", StackId("shop-r2"), 5.0)
+            await switch.drain("shop", StackId("shop-r2"), LIMITS)
 
         assert drain.asked == []

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from splitter.contracts import DrainLimits
 from splitter.demo.stage import APP_PROGRAM
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, ServicePort, Split, Stack, StackId
@@ -34,7 +35,7 @@ SEED = 20_260_101
 CHANGES = 240  # each is one flip at least
 LONG_BYTES = 3 * 1024 * 1024
 WEB = ServicePort("web", 8000)
-DRAIN_S = 30.0
+DRAIN = DrainLimits(30.0, 30.0, 30.0)
 PAUSE_S_MAX = 0.06
 
 RULES = (
@@ -185,7 +186,7 @@ class Chaos:
         _, version = await self._switch.read(app.name)
         await self._switch.shift(app.name, Split(app.live.stack), expected=version)
         self.did["flip"] += 1
-        drained = await self._switch.drain(app.name, app.shadow.stack.id, DRAIN_S)
+        drained = await self._switch.drain(app.name, app.shadow.stack.id, DRAIN)
         assert drained.left == 0, f"{drained.left} requests of {app.shadow.stack.id} were cut"
         await app.shadow.end(how)
         self._gateway.forget(app.shadow.stack.id)
