@@ -8,19 +8,25 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from provisioners import startup
 from splitter.contracts import StackOrder
 from splitter.model import ServicePort
-from splitter.template import Healthcheck, Limits, Service, Template
+from splitter.template import Healthcheck, Service, Template
 
 # All that a service sees of the daemon's own environment; the rest may be secrets.
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 SHELL = "/bin/sh"
 
-_WITHOUT_EFFECT = ("image", "build", "user", "mounts")
+# fmt: off
+_WITH_EFFECT = frozenset((
+    "name", "command", "entrypoint", "environment", "working_dir", "ports", "expose", "networks", "depends_on",
+    "healthcheck", "labels", "replicas", "restart", "limits", "stop_signal", "stop_grace_s", "static_endpoints",
+))
+# fmt: on
+_WITHOUT_EFFECT = tuple(each.name for each in fields(Service) if each.name not in _WITH_EFFECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,8 @@ def notes(template: Template) -> list[str]:
     """Return a sentence for each service that says things which have no effect on a process."""
     found = []
     for name, service in sorted(template.services.items()):
-        ignored = [key for key in _WITHOUT_EFFECT if getattr(service, key) not in ("", None, ())]
+        unsaid = Service(name=name)
+        ignored = [key for key in _WITHOUT_EFFECT if getattr(service, key) != getattr(unsaid, key)]
         if ignored:
             keys = ", ".join(ignored)
             found.append(f"service {name}: {keys} {_have(ignored)} no effect, because it runs as a plain process")

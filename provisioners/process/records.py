@@ -124,7 +124,8 @@ class Records:
 def _program(plain: dict[str, Any]) -> Program:
     check = plain["healthcheck"]
     plain["healthcheck"] = check and Healthcheck(**{**check, "test": tuple(check["test"])})
-    limits = Limits(**plain.get("limits", {}))  # an older splitter wrote none
+    written = plain.get("limits", {})  # an older splitter wrote none
+    limits = Limits(written.get("memory_bytes"), written.get("cpus"), written.get("pids"))  # what is measured
     return Program(
         **{**plain, "arguments": tuple(plain["arguments"]), "ports": tuple(plain["ports"]), "limits": limits}
     )

@@ -1,8 +1,9 @@
 """A template as JSON and back, exactly; and its digest.
 
 Fields that hold their default are left out, keys are sorted: equal templates have equal text, and a field that a
-later version adds changes neither text nor digest of the templates that do not use it.  Reading follows the types of
-`template`, so a field that is added there is read and written without a change here.
+later version adds changes neither text nor digest of the templates that do not use it.  A field that does not count
+when values are compared is never written: that is how a secret's value stays out of the journal.  Reading follows
+the types of `template`, so a field that is added there is read and written without a change here.
 """
 
 import dataclasses
@@ -58,7 +59,7 @@ def jsonable(value: Any) -> Any:
         return {
             field.name: jsonable(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if getattr(value, field.name) != _default(field)
+            if field.compare and getattr(value, field.name) != _default(field)
         }
     if isinstance(value, Enum):
         return value.value

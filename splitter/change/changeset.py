@@ -13,8 +13,16 @@ from enum import StrEnum
 from typing import TypeVar
 
 from splitter.change.canonical import canonical, jsonable, sha256
-from splitter.change.fields import OWN_LABELS, Field, Requires, network_fields, service_fields, volume_fields
-from splitter.template import MountType, Service, Template
+from splitter.change.fields import (
+    OWN_LABELS,
+    Field,
+    Requires,
+    document_fields,
+    network_fields,
+    service_fields,
+    volume_fields,
+)
+from splitter.template import Document, MountType, Service, Template
 
 T = TypeVar("T")
 
@@ -125,7 +133,7 @@ def config_hash(service: Service, image_id: str = "") -> str:
     Left out: its name, what only builds it, how many there are, what it waits for, and splitter's own labels.
     """
     fields = jsonable(service)
-    for name in ("name", "build", "replicas", "depends_on"):
+    for name in ("name", "build", "pull_policy", "replicas", "depends_on"):
         fields.pop(name, None)
     fields["labels"] = {name: text for name, text in service.labels.items() if not name.startswith(OWN_LABELS)}
     return sha256(canonical([fields, image_id]))
@@ -134,6 +142,10 @@ def config_hash(service: Service, image_id: str = "") -> str:
 def closure(changes: Mapping[str, Change], live: Template, shadow: Template) -> dict[str, Change]:
     """Return `changes` with all that follows from them.  Idempotent: the closure of a closure is itself."""
     closed = dict(changes)
+    for kind in ("secret", "config"):
+        for key in _names(closed, kind, Action.REPLACE):
+            for service in sorted(_granted(kind, key, live) | _granted(kind, key, shadow)):
+                _raise(closed, service, Action.REPLACE, Cause.CONTENT, f"{kind}:{key}")
     for volume in _names(closed, "volume", Action.REPLACE):
         for service in sorted(_mounting(volume, live) | _mounting(volume, shadow)):
             _raise(closed, service, Action.REPLACE, Cause.VOLUME, f"volume:{volume}")
@@ -161,6 +173,13 @@ def _direct_changes(live: Template, shadow: Template, ids: Ids | None) -> Iterat
         yield _compared("network", name, _fields(old_network, network_fields), _fields(new_network, network_fields))
     for name, old_volume, new_volume in _pairs(live.volumes, shadow.volumes):
         yield _compared("volume", name, _fields(old_volume, volume_fields), _fields(new_volume, volume_fields))
+    for kind in ("secret", "config"):
+        for name, old, new in _pairs(_documents(kind, live), _documents(kind, shadow)):
+            yield _compared(kind, name, _fields(old, document_fields), _fields(new, document_fields))
+
+
+def _documents(kind: str, template: Template) -> Mapping[str, Document]:
+    return template.secrets if kind == "secret" else template.configs
 
 
 def _pairs(before: Mapping[str, T], after: Mapping[str, T]) -> Iterator[tuple[str, T | None, T | None]]:
@@ -238,6 +257,14 @@ def _names(changes: Mapping[str, Change], kind: str, action: Action) -> list[str
     return sorted(change.name for change in changes.values() if change.kind == kind and change.action is action)
 
 
+def _granted(kind: str, key: str, template: Template) -> set[str]:
+    return {
+        name
+        for name, service in template.services.items()
+        if any(grant.source == key for grant in (service.secrets if kind == "secret" else service.configs))
+    }
+
+
 def _mounting(volume: str, template: Template) -> set[str]:
     return {
         name
@@ -282,5 +309,4 @@ def _identity(change: Change, template: Template, images: Mapping[str, str]) -> 
     if change.kind == "service":
         service = template.services.get(change.name)
         return None if service is None else [jsonable(service), images.get(change.name, "")]
-    resources: Mapping[str, object] = template.networks if change.kind == "network" else template.volumes
-    return jsonable(resources.get(change.name))
+    return jsonable(getattr(template, f"{change.kind}s").get(change.name))

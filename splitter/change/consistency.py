@@ -3,34 +3,45 @@
 Everything here is about two names of one file; what a single service says is checked where it is read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from splitter.change.dependencies import levels, loop_message, shortest_loop
 from splitter.change.positions import Path, Places
-from splitter.change.services import DEFAULT_NETWORK
 from splitter.change.spelling import nearest
 from splitter.errors import Problem
-from splitter.template import MountType, Service
+from splitter.template import Grant, MountType, Service
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The top-level keys that services may name."""
+
+    networks: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    configs: frozenset[str] = frozenset()
 
 
 def check(
     services: Mapping[str, Service],
     disabled: Mapping[str, tuple[str, ...]],
-    networks: frozenset[str],
-    volumes: frozenset[str],
+    known: Known,
     container_names: Mapping[str, str],
     places: Places,
 ) -> list[Problem]:
     """Return every mistake between the enabled `services`.
 
     `container_names` maps services to the names that they ask for, `disabled` the services that are off to their
-    profiles; `networks` and `volumes` are the top-level keys.
+    profiles.
     """
     found: list[Problem] = []
     for service in services.values():
         found += _dependency_problems(service, services, disabled, places)
-        found += _network_problems(service, networks, places)
-        found += _volume_problems(service, volumes, places)
+        found += _network_problems(service, known.networks, places)
+        found += _volume_problems(service, known.volumes, places)
+        found += _grant_problems(service, "secret", service.secrets, known.secrets, places)
+        found += _grant_problems(service, "config", service.configs, known.configs, places)
     found += _name_problems({name: container_names[name] for name in services if name in container_names}, places)
     found += _loop_problems(services, places)
     return found
@@ -57,7 +68,7 @@ def _dependency_problems(
 def _network_problems(service: Service, networks: frozenset[str], places: Places) -> list[Problem]:
     problems = []
     for attachment in service.networks:
-        if attachment.network not in {*networks, DEFAULT_NETWORK}:
+        if attachment.network not in networks:
             path: Path = ("services", service.name, "networks", attachment.network)
             message = _undefined("network", attachment.network, networks)
             problems.append(places.key(path).problem(path, message))
@@ -72,6 +83,14 @@ def _volume_problems(service: Service, volumes: frozenset[str], places: Places) 
             message = _undefined("volume", mount.source, volumes)
             problems.append(places.value(path).problem(path, f"{mount.target}: {message}"))
     return problems
+
+
+def _grant_problems(
+    service: Service, kind: str, grants: Sequence[Grant], known: frozenset[str], places: Places
+) -> list[Problem]:
+    path: Path = ("services", service.name, f"{kind}s")
+    missing = sorted({grant.source for grant in grants} - known)
+    return [places.value(path).problem(path, _undefined(kind, source, known)) for source in missing]
 
 
 def _name_problems(container_names: Mapping[str, str], places: Places) -> list[Problem]:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from splitter.change import keys
+from splitter.change.folders import Folders, folder_of, resolved
 from splitter.change.merge import merge
-from splitter.change.mounts import Folders, is_path, resolved
+from splitter.change.mounts import is_path
 from splitter.change.positions import Entry, ListNode, MapNode, Node, ScalarNode, plain
 from splitter.change.shapes import Report, Value
 from splitter.change.spelling import nearest
@@ -63,7 +64,7 @@ class Extender:
             return None
         wanted = found["service"].text()
         if "file" in found:
-            base_file = resolved(found["file"], found["file"].text(), Folders(_folder(file), self.folders.home))
+            base_file = resolved(found["file"], found["file"].text(), Folders(folder_of(file), self.folders.home))
             base_root = self.open_file(base_file)
             if base_root is None:
                 return None
@@ -83,7 +84,7 @@ class Extender:
         settled = merge(None, self._service(base_root, base_file, wanted, node, chain), ("services", wanted))
         if settled is None or base_file == file:
             return settled
-        return _rebased(settled, Folders(_folder(base_file), self.folders.home))
+        return _rebased(settled, Folders(folder_of(base_file), self.folders.home))
 
 
 def _find(root: MapNode, service: str) -> Node | None:
@@ -96,10 +97,6 @@ def _find(root: MapNode, service: str) -> Node | None:
 def _names(root: MapNode) -> list[str]:
     services = root.entries.get("services")
     return list(services.value.entries) if services and isinstance(services.value, MapNode) else []
-
-
-def _folder(file: str) -> str:
-    return file.rpartition("/")[0] or "/"
 
 
 def _with(node: MapNode, key: str, value: Node) -> MapNode:

@@ -4,15 +4,49 @@ Lists whose entries have a name are keyed by it (`mounts./data`, `networks.back`
 can be.  Values are kept whole for comparing and masked for showing.
 """
 
+import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from splitter.change.secrecy import MASK, masked, masked_text, masked_words
-from splitter.template import Attachment, Dependency, Mount, Network, Port, Service, Volume
+from splitter.template import Attachment, Build, Dependency, Document, Mount, Network, Port, Service, Volume
 
 OWN_LABELS = "splitter."
+HASH_SHOWN = 12
+
+LIVE_LIMITS = frozenset(
+    f"limits.{name}"
+    for name in (
+        "memory_bytes",
+        "memory_reservation_bytes",
+        "memory_swap_bytes",
+        "cpus",
+        "cpu_shares",
+        "cpu_quota_us",
+        "cpu_period_us",
+        "cpu_set",
+        "pids",
+        "block_io.weight",
+    )
+)
+"""Limits that an engine changes in a running container."""
+
+_NAMES = ("target", "name", "service", "path", "subnet")
+"""What entries of lists are known by, in this order."""
+
+# fmt: off
+_SAID = frozenset((
+    "name", "image", "build", "pull_policy", "command", "entrypoint", "environment", "working_dir", "user", "ports",
+    "expose", "networks", "mounts", "depends_on", "healthcheck", "labels", "replicas", "restart", "limits",
+    "stop_signal", "stop_grace_s", "static_endpoints", "init",
+))
+# fmt: on
+_OTHERS = tuple(each.name for each in dataclasses.fields(Service) if each.name not in _SAID)
+_BUILD_SAID = frozenset({"context", "dockerfile", "args", "target"})
+_BUILD_OTHERS = tuple(each.name for each in dataclasses.fields(Build) if each.name not in _BUILD_SAID)
+"""Fields without a wording of their own: a field that is added to the template is compared without a change here."""
 
 
 class Requires(StrEnum):
@@ -45,8 +79,9 @@ def network_fields(network: Network) -> dict[str, Field]:
     fields = {
         "name": _plain(network.name),
         "driver": _plain(network.driver),
-        "internal": _plain("true" if network.internal else ""),
-        "external": _plain("true" if network.external else ""),
+        **{flag: _plain(_flag(getattr(network, flag))) for flag in ("internal", "external", "attachable")},
+        "enable_ipv6": _plain(_flag(network.enable_ipv6)),
+        **dict(_generic("ipam", network.ipam)),
         **_named("driver_opts", network.driver_opts),
         **_labels(network.labels, Requires.NONE),
     }
@@ -57,9 +92,21 @@ def volume_fields(volume: Volume) -> dict[str, Field]:
     fields = {
         "name": _plain(volume.name),
         "driver": _plain(volume.driver),
-        "external": _plain("true" if volume.external else ""),
+        "external": _plain(_flag(volume.external)),
         **_named("driver_opts", volume.driver_opts),
         **_labels(volume.labels, Requires.NONE),
+    }
+    return {path: field for path, field in fields.items() if field.value}
+
+
+def document_fields(document: Document) -> dict[str, Field]:
+    """Return the fields of a secret or config: what it holds is known by its hash alone, where it is from is told."""
+    fields = {
+        "content": Field(document.digest, f"sha256 {document.digest[:HASH_SHOWN]}"),
+        "name": _without_effect(document.name),
+        "file": _without_effect(document.file),
+        "environment": _without_effect(document.environment),
+        **_labels(document.labels, Requires.NONE),
     }
     return {path: field for path, field in fields.items() if field.value}
 
@@ -67,6 +114,7 @@ def volume_fields(volume: Volume) -> dict[str, Field]:
 def _service_fields(service: Service) -> Iterator[tuple[str, Field]]:
     yield "image", _plain(service.image)
     yield from _build_fields(service)
+    yield "pull_policy", _without_effect("" if service.pull_policy == "missing" else service.pull_policy)
     yield "command", _words(service.command)
     yield "entrypoint", _words(service.entrypoint)
     yield from _named("environment", service.environment).items()
@@ -76,19 +124,25 @@ def _service_fields(service: Service) -> Iterator[tuple[str, Field]]:
         yield f"ports.{_port_name(port)}", _plain(_port_name(port))
     for exposed in service.expose:
         yield f"expose.{exposed}", _plain(str(exposed))
-    for attachment in service.networks:
-        yield f"networks.{attachment.network}", _live(_attachment(attachment))
+    for place, attachment in enumerate(service.networks):
+        yield f"networks.{attachment.network}", _live(_attachment(attachment, place))
     for mount in service.mounts:
         yield f"mounts.{mount.target}", _plain(_mount(mount))
     for dependency in service.depends_on:
         yield f"depends_on.{dependency.service}", _without_effect(_dependency(dependency))
     yield from _health_fields(service)
     yield from _labels(service.labels, Requires.REPLACE).items()
-    yield from _amount_fields(service)
+    yield "replicas", _live(str(service.replicas))
+    yield "restart", _live(service.restart)
+    for path, field in _generic("limits", service.limits):
+        yield path, replace(field, requires=Requires.NONE, is_live=True) if path in LIVE_LIMITS else field
     yield "stop_signal", _plain(service.stop_signal)
     yield "stop_grace_period", _plain(_seconds(service.stop_grace_s))
     for endpoint in service.static_endpoints:
         yield f"endpoints.{endpoint}", _plain(str(endpoint))
+    yield "init", _plain("" if service.init is None else str(service.init).lower())
+    for name in _OTHERS:
+        yield from _generic(name, getattr(service, name))
 
 
 def _build_fields(service: Service) -> Iterator[tuple[str, Field]]:
@@ -97,6 +151,8 @@ def _build_fields(service: Service) -> Iterator[tuple[str, Field]]:
         yield "build.dockerfile", _plain(build.dockerfile)
         yield "build.target", _plain(build.target)
         yield from _named("build.args", build.args).items()
+        for name in _BUILD_OTHERS:
+            yield from _generic(f"build.{name}", getattr(build, name))
 
 
 def _health_fields(service: Service) -> Iterator[tuple[str, Field]]:
@@ -106,15 +162,38 @@ def _health_fields(service: Service) -> Iterator[tuple[str, Field]]:
         yield "healthcheck.timeout", _plain(_seconds(check.timeout_s))
         yield "healthcheck.retries", _plain(str(check.retries))
         yield "healthcheck.start_period", _plain(_seconds(check.start_period_s))
+        yield (
+            "healthcheck.start_interval",
+            _plain("" if check.start_interval_s is None else _seconds(check.start_interval_s)),
+        )
 
 
-def _amount_fields(service: Service) -> Iterator[tuple[str, Field]]:
-    limits = service.limits
-    yield "replicas", _live(str(service.replicas))
-    yield "limits.memory", _live("" if limits.memory_bytes is None else f"{limits.memory_bytes} bytes")
-    yield "limits.cpus", _live("" if limits.cpus is None else f"{limits.cpus:g}")
-    yield "limits.pids", _live("" if limits.pids is None else str(limits.pids))
-    yield "restart", _live(service.restart)
+def _generic(path: str, value: object) -> Iterator[tuple[str, Field]]:
+    """Yield a field for each value below `path`; entries of lists are named by what they are in the container."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for each in dataclasses.fields(value):
+            yield from _generic(f"{path}.{each.name}", getattr(value, each.name))
+    elif isinstance(value, Mapping):
+        yield from _named(path, value).items()
+    elif isinstance(value, tuple) and all(isinstance(item, str) for item in value):
+        yield path, Field(repr(value) if value else "", ", ".join(map(masked_text, value)))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _generic(f"{path}.{_name_of(item, index)}", item)
+    elif isinstance(value, bool):
+        yield path, _plain(_flag(value))
+    else:
+        yield path, _plain("" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def _name_of(item: object, index: int) -> str:
+    """Return what an entry of a list is known by, or its position."""
+    names = (getattr(item, name, "") for name in _NAMES)
+    return next((str(name) for name in names if name), str(index))
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else ""
 
 
 def _plain(text: str) -> Field:
@@ -157,13 +236,29 @@ def _port_name(port: Port) -> str:
     return f"{host}:{port.target}/{port.protocol}" if host else f"{port.target}/{port.protocol}"
 
 
-def _attachment(attachment: Attachment) -> str:
-    return f"as {', '.join(attachment.aliases)}" if attachment.aliases else "joined"
+def _attachment(attachment: Attachment, place: int) -> str:
+    """Return how a service is in a network; the first one is where its way out leads."""
+    addresses = (attachment.ipv4_address, attachment.ipv6_address, *attachment.link_local_ips, attachment.mac_address)
+    parts = [
+        f"as {', '.join(attachment.aliases)}" if attachment.aliases else "joined",
+        *(f"at {address}" for address in addresses if address),
+        *(f"with {name}={value}" for name, value in attachment.driver_opts.items()),
+        *([f"number {place + 1}"] if place else []),
+    ]
+    return ", ".join(parts)
 
 
 def _mount(mount: Mount) -> str:
-    mode = " read-only" if mount.read_only else ""
-    return f"{mount.type} {mount.source}{mode}" if mount.source else f"{mount.type}{mode}"
+    parts = (
+        f"{mount.type} {mount.source}".rstrip(),
+        "read-only" if mount.read_only else "",
+        mount.propagation,
+        mount.selinux,
+        "nocopy" if mount.nocopy else "",
+        *(f"{name}={value}" for name, value in mount.labels.items()),
+        *mount.options,
+    )
+    return " ".join(part for part in parts if part)
 
 
 def _dependency(dependency: Dependency) -> str:

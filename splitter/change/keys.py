@@ -35,6 +35,7 @@ class Key:
 _DO = Key(Level.DO)
 _SWARM = Key(Level.NOTE, "only a swarm uses it")
 _WINDOWS = Key(Level.NOTE, "only Windows containers use it")
+_DRIVER = Key(Level.REFUSE, "no engine here has such drivers; write file: or environment: with what it holds")
 _BUILDKIT = Key(Level.LATER, "build the image beforehand and name it with image")
 
 
@@ -64,7 +65,7 @@ SERVICE: Mapping[str, Key] = {
         _DO,
         "image build pull_policy command entrypoint environment env_file working_dir user container_name ports expose"
         " networks network_mode depends_on healthcheck volumes tmpfs labels profiles deploy scale mem_limit cpus"
-        " pids_limit restart stop_signal stop_grace_period extends endpoints",
+        " pids_limit restart stop_signal stop_grace_period extends endpoints label_file links",
     ),
     **_note("annotations", "engines below API 1.43 do not know it"),
     **_note("attach", "splitter never attaches to a container's output"),
@@ -72,7 +73,6 @@ SERVICE: Mapping[str, Key] = {
     **_all(_WINDOWS, "isolation credential_spec cpu_count cpu_percent"),
     **_later("hostname domainname mac_address", "reach the service by its own name"),
     **_later("tty stdin_open init umask group_add"),
-    **_later("label_file", "write the labels under labels"),
     **_later("volumes_from", "name the volumes under volumes"),
     **_later("secrets configs", "mount the file as a read-only volume"),
     **_later("mem_reservation memswap_limit mem_swappiness", "mem_limit bounds the memory"),
@@ -83,7 +83,6 @@ SERVICE: Mapping[str, Key] = {
     **_later("ipc pid cgroup uts userns_mode runtime platform", "remove it"),
     **_later("extra_hosts dns dns_opt dns_search", "set the addresses in the environment"),
     **_later("logging storage_opt", "the engine's default is used; set it there"),
-    **_later("links", "services of one network reach each other by name"),
     **_later("post_start pre_stop pre_start", "do it in the service's command"),
     **_later("pull_refresh_after", "pull the image before the rollout"),
     "external_links": Key(Level.REFUSE, "join the other project's network as an external network"),
@@ -99,10 +98,16 @@ BUILD: Mapping[str, Key] = {
     **_all(_WINDOWS, "isolation"),
     **_all(
         _BUILDKIT,
-        "dockerfile_inline entitlements ssh labels cache_from cache_to additional_contexts network shm_size extra_hosts"
-        " privileged secrets ulimits platforms",
+        "entitlements ssh cache_to additional_contexts privileged secrets ulimits",
     ),
+    **_all(_BUILDKIT, "dockerfile_inline labels cache_from network shm_size extra_hosts platforms"),
 }
+PULL_POLICY: Mapping[str, Key] = {
+    **_all(_DO, "missing if_not_present"),
+    **_later("always never build", "images are pulled when they are missing"),
+    **_later("daily weekly refresh", "pull the image before the rollout"),
+}
+"""Not keys but values: what `pull_policy` may say; `every_…` is as `daily`."""
 
 HEALTHCHECK: Mapping[str, Key] = {
     **_all(_DO, "test interval timeout retries start_period disable"),
@@ -126,6 +131,39 @@ MOUNT_BIND: Mapping[str, Key] = {
 MOUNT_VOLUME: Mapping[str, Key] = _later("labels nocopy subpath", "remove it, or mount a folder of the host")
 MOUNT_TMPFS: Mapping[str, Key] = _later("size mode", "remove it; mem_limit bounds it")
 
+HOOK: Mapping[str, Key] = _all(_DO, "command user privileged working_dir environment")
+
+SECRET: Mapping[str, Key] = {
+    **_all(_DO, "name environment file external labels"),
+    **_all(_DRIVER, "driver driver_opts template_driver"),
+}
+CONFIG: Mapping[str, Key] = {
+    **_all(_DO, "name content environment file external labels"),
+    **_all(_DRIVER, "template_driver"),
+}
+GRANT: Mapping[str, Key] = _all(_DO, "source target uid gid mode")
+
+NETWORK_MODE: Mapping[str, Key] = {
+    **_later("none bridge service", "use networks"),
+    "host": Key(
+        Level.REFUSE, "two stacks cannot share the host's network; use networks, and ports for what is reached"
+    ),
+    "container": Key(Level.REFUSE, "that container is not in this file; use networks"),
+}
+"""Not keys but values: what `network_mode` may say before a colon."""
+
+LOGGING: Mapping[str, Key] = _all(_DO, "driver options")
+
+DEVICE: Mapping[str, Key] = _all(_DO, "source target permissions")
+DEVICE_REQUEST: Mapping[str, Key] = _all(_DO, "capabilities count device_ids driver options")
+
+BLKIO: Mapping[str, Key] = _all(
+    _DO, "device_read_bps device_read_iops device_write_bps device_write_iops weight weight_device"
+)
+BLKIO_RATE: Mapping[str, Key] = _all(_DO, "path rate")
+BLKIO_WEIGHT: Mapping[str, Key] = _all(_DO, "path weight")
+ULIMIT: Mapping[str, Key] = _all(_DO, "soft hard")
+
 DEPENDENCY: Mapping[str, Key] = _all(_DO, "condition required restart")
 
 ATTACHMENT: Mapping[str, Key] = {
@@ -147,6 +185,10 @@ RESOURCES: Mapping[str, Key] = {
     **_all(_DO, "limits"),
     **_later("reservations", "limits bound the service; give both stacks the same"),
 }
+RESERVATIONS: Mapping[str, Key] = {
+    **_all(_DO, "memory devices"),
+    **_all(_SWARM, "cpus generic_resources"),
+}
 LIMITS: Mapping[str, Key] = _all(_DO, "cpus memory pids")
 RESTART_POLICY: Mapping[str, Key] = {
     **_all(_DO, "condition max_attempts"),
@@ -158,5 +200,7 @@ NETWORK: Mapping[str, Key] = {
     **_note("attachable", "every container of the stack may join its networks"),
     **_later("ipam enable_ipv4 enable_ipv6", "the engine chooses the addresses; two stacks with one subnet clash"),
 }
+IPAM: Mapping[str, Key] = _all(_DO, "driver config options")
+POOL: Mapping[str, Key] = _all(_DO, "subnet ip_range gateway aux_addresses")
 
 VOLUME: Mapping[str, Key] = _all(_DO, "name driver driver_opts external labels")

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 
+from splitter.change.shapes import Value
 from splitter.change.spelling import unknown_key
 
 SCOPE = "splitter.scope"
@@ -35,6 +36,15 @@ RESERVED = frozenset(
     for name in ("app", "stack", "rollout", "service", "replica", "template", "config", "installation")
 )
 COST_MAX = 1_000
+
+
+def read_labels(value: Value, own: Mapping[str, tuple[str, ...]] = NONE) -> dict[str, str]:
+    """Return labels or options; those of splitter's own must be in the table `own`."""
+    read = {name: text or "" for name, text in sorted(value.scalars().items())}
+    entries = value.entries() if value.is_mapping else {}
+    for name, sentence in mistakes(read, own).items():
+        entries.get(name, value).key_problem(sentence)
+    return read
 
 
 def mistakes(labels: Mapping[str, str], table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

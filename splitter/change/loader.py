@@ -9,24 +9,31 @@ The same input gives the same template; what the operator should know but need n
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from splitter.change import consistency, keys, labels
+from splitter.change import consistency, keys
 from splitter.change.canonical import digest
+from splitter.change.documents import read_document
 from splitter.change.dotenv import parse_dotenv
 from splitter.change.extends import Extender
+from splitter.change.folders import Folders
 from splitter.change.interpolation import Interpolator
 from splitter.change.merge import merge
-from splitter.change.mounts import Folders
+from splitter.change.mounts import read_volume
+from splitter.change.networks import DEFAULT_NETWORK, read_network
 from splitter.change.positions import MapNode, Node, Places, ScalarNode, parse, plain
-from splitter.change.services import DEFAULT_NETWORK, Surroundings, profiles_of, read_labels, read_service
-from splitter.change.shapes import Report, Value
+from splitter.change.services import links_of, profiles_of, read_service, with_links
+from splitter.change.shapes import Fields, Report, Value
+from splitter.change.variables import Surroundings
 from splitter.errors import Problem, ProblemsError, TemplateError
 from splitter.limits import SERVICES_MAX, TEMPLATE_FILES_MAX
-from splitter.template import MountType, Network, Service, Template, Volume
+from splitter.template import Document, MountType, Network, Service, Template, Volume
 
 Read = Callable[[str], str]
 """Return a file's text.  Raises OSError (FileNotFoundError where there is none) or UnicodeDecodeError."""
+
+T = TypeVar("T")
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
 PROFILES = "COMPOSE_PROFILES"
@@ -174,39 +181,48 @@ class _Loading:
         active = self._active(profiles)
         disabled = {name: of for name, of in belongs.items() if of and not {*of, ALL_PROFILES} & active}
         services = {
-            name: read_service(name, value, self._surroundings(name not in disabled, require_image))
+            name: read_service(name, value, self._surroundings(name not in disabled, require_image=require_image))
             for name, value in sorted(written.items())
         }
         enabled = {name: service for name, service in services.items() if name not in disabled}
-        networks = {key: _network(key, value) for key, value in found.read("networks", Value.entries, {}).items()}
-        volumes = {key: _volume(key, value) for key, value in found.read("volumes", Value.entries, {}).items()}
-        places = Places(root)
+        enabled = with_links(enabled, {name: links_of(written[name]) for name in enabled})
+        resources = _Resources(
+            networks={key: read_network(key, value) for key, value in _entries(found, "networks").items()},
+            volumes={key: read_volume(key, value) for key, value in _entries(found, "volumes").items()},
+            secrets=self._documents(found, "secrets", enabled),
+            configs=self._documents(found, "configs", enabled),
+        )
         self._report.problems += consistency.check(
-            enabled, disabled, frozenset(networks), frozenset(volumes), _container_names(written), places
+            enabled, disabled, resources.keys(), _container_names(written), Places(root)
         )
         self._stop_at_problems()
-        return self._assembled(enabled, networks, volumes, files)
+        return self._assembled(enabled, resources, files)
 
-    def _assembled(
-        self,
-        enabled: Mapping[str, Service],
-        networks: Mapping[str, Network],
-        volumes: Mapping[str, Volume],
-        files: tuple[str, ...],
-    ) -> Template:
+    def _documents(self, found: Fields, kind: str, services: Mapping[str, Service]) -> dict[str, Document]:
+        """Return the secrets or configs; the files of those that no service uses are not read."""
+        granted = {grant.source for service in services.values() for grant in getattr(service, kind)}
+        return {
+            key: read_document(key, value, kind, self._surroundings(key in granted, require_image=True))
+            for key, value in _entries(found, kind).items()
+        }
+
+    def _assembled(self, enabled: Mapping[str, Service], resources: "_Resources", files: tuple[str, ...]) -> Template:
         """Return the template with what its services use, and nothing else."""
         services = {name: _without_missing(service, enabled) for name, service in enabled.items()}
-        networks = {DEFAULT_NETWORK: Network(DEFAULT_NETWORK), **networks}
-        joined = {attachment.network for service in services.values() for attachment in service.networks}
+        networks = {DEFAULT_NETWORK: Network(DEFAULT_NETWORK), **resources.networks}
+        all_services = services.values()
+        joined = {attachment.network for service in all_services for attachment in service.networks}
         mounted = {
-            mount.source for service in services.values() for mount in service.mounts if mount.type is MountType.VOLUME
+            mount.source for service in all_services for mount in service.mounts if mount.type is MountType.VOLUME
         }
         template = Template(
             project=self._environment[PROJECT_NAME],
             directory=self._folders.project,
             services=services,
-            networks={key: network for key, network in sorted(networks.items()) if key in joined},
-            volumes={key: volume for key, volume in sorted(volumes.items()) if key in mounted},
+            networks=_only(networks, joined),
+            volumes=_only(resources.volumes, mounted),
+            secrets=_only(resources.secrets, {grant.source for service in all_services for grant in service.secrets}),
+            configs=_only(resources.configs, {grant.source for service in all_services for grant in service.configs}),
             files=files,
             notes=self._notes(),
         )
@@ -220,7 +236,7 @@ class _Loading:
         named = profiles or self._environment.get(PROFILES, "").split(",")
         return frozenset(name.strip() for name in named if name.strip())
 
-    def _surroundings(self, is_enabled: bool, require_image: bool) -> Surroundings:
+    def _surroundings(self, is_enabled: bool, *, require_image: bool) -> Surroundings:
         return Surroundings(self._folders, self._environment, self._read if is_enabled else None, require_image)
 
     def _stop_at_problems(self) -> None:
@@ -228,6 +244,32 @@ class _Loading:
             unique = dict.fromkeys(self._report.problems)
             order = {file: index for index, file in enumerate(self._opened)}
             raise TemplateError(sorted(unique, key=lambda p: (order.get(p.file, len(order)), p.line, p.column)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Resources:
+    """What stands at the top level beside the services, by key."""
+
+    networks: Mapping[str, Network]
+    volumes: Mapping[str, Volume]
+    secrets: Mapping[str, Document]
+    configs: Mapping[str, Document]
+
+    def keys(self) -> consistency.Known:
+        return consistency.Known(
+            frozenset({*self.networks, DEFAULT_NETWORK}),
+            frozenset(self.volumes),
+            frozenset(self.secrets),
+            frozenset(self.configs),
+        )
+
+
+def _entries(found: Fields, key: str) -> dict[str, Value]:
+    return found.read(key, lambda value: {} if value.is_null else value.entries(), {})
+
+
+def _only(resources: Mapping[str, T], used: set[str]) -> dict[str, T]:
+    return {key: resource for key, resource in sorted(resources.items()) if key in used}
 
 
 def _container_names(written: Mapping[str, Value]) -> dict[str, str]:
@@ -239,46 +281,3 @@ def _container_names(written: Mapping[str, Value]) -> dict[str, str]:
 def _without_missing(service: Service, services: Mapping[str, Service]) -> Service:
     """Return the service without the optional dependencies on services that are off."""
     return replace(service, depends_on=tuple(d for d in service.depends_on if d.service in services))
-
-
-def _network(key: str, value: Value) -> Network:
-    if value.is_null:
-        return Network(key)
-    found = value.known(keys.NETWORK)
-    external, external_name = _external(found.get("external"))
-    name = found.read("name", Value.text, "") or external_name
-    return Network(
-        key=key,
-        name=name or (key if external else ""),
-        driver=found.read("driver", Value.text, ""),
-        driver_opts=found.read("driver_opts", read_labels, {}),
-        internal=found.read("internal", Value.boolean, False),
-        external=external,
-        labels=found.read("labels", read_labels, {}),
-    )
-
-
-def _volume(key: str, value: Value) -> Volume:
-    if value.is_null:
-        return Volume(key)
-    found = value.known(keys.VOLUME)
-    external, external_name = _external(found.get("external"))
-    name = found.read("name", Value.text, "") or external_name
-    return Volume(
-        key=key,
-        name=name or (key if external else ""),
-        driver=found.read("driver", Value.text, ""),
-        driver_opts=found.read("driver_opts", read_labels, {}),
-        external=external,
-        labels=found.read("labels", lambda value: read_labels(value, labels.VOLUME_LABELS), {}),
-    )
-
-
-def _external(value: Value | None) -> tuple[bool, str]:
-    """Return whether something is external, and the name that the old form `external: {name: x}` gives it."""
-    if value is None:
-        return False, ""
-    if value.is_mapping:
-        names = value.entries()
-        return True, names["name"].text() if "name" in names else ""
-    return value.boolean(), ""

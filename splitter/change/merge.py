@@ -192,10 +192,9 @@ _RULES: Mapping[tuple[str, ...], Rule] = {
     **_service(Rule(_listed, Lists.BY_TARGET), "tmpfs"),
     **_service(Rule(_listed, Lists.UNIQUE), "env_file", "dns", "dns_search", "label_file"),
     **_service(Rule(lists=Lists.UNIQUE), "expose", "profiles", "dns_opt", "cap_add", "cap_drop", "extra_hosts"),
-    ("networks", "*", "labels"): _ASSIGNMENTS,
-    ("volumes", "*", "labels"): _ASSIGNMENTS,
+    **{(kind, "*", "labels"): _ASSIGNMENTS for kind in ("networks", "volumes", "secrets", "configs")},
 }
-_NAMED = frozenset({"services", "networks", "volumes"})
+_NAMED = frozenset({"services", "networks", "volumes", "secrets", "configs"})
 
 
 def _pattern(path: Path) -> tuple[str, ...]:

@@ -1,30 +1,39 @@
-"""Mounts of a service, `[source:]target[:mode]` or a mapping, and the folders that paths are resolved from."""
+"""Mounts of a service, `[source:]target[:mode]` or a mapping, and the volumes that they name."""
 
 import posixpath
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 
-from splitter.change import keys
+from splitter.change import keys, labels
+from splitter.change.documents import read_mode
+from splitter.change.external import read_external
+from splitter.change.folders import Folders, resolved
+from splitter.change.quantities import size_bytes
 from splitter.change.shapes import Fields, Value
-from splitter.template import Mount, MountType
+from splitter.template import Mount, MountType, Volume, VolumesFrom
 
-_NO_EFFECT = frozenset({"rw", "cached", "delegated", "consistent"})
+_NO_EFFECT = frozenset({"rw", "cached", "delegated", "consistent", "volume"})
+_PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
+_SELINUX = frozenset({"z", "Z"})
+_OPTION = re.compile(r"[a-z_]+(=[A-Za-z0-9_.:/-]+)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where relative paths start, and what `~` stands for (empty: unknown)."""
-
-    project: str
-    home: str = ""
-
-    def resolve(self, path: str) -> str:
-        """Return `path` as an absolute path without `.` and `..`.  Raises ValueError for `~` without a home."""
-        if path == "~" or path.startswith("~/"):
-            if not self.home:
-                raise ValueError(f"{path!r} needs HOME, which is not set; write the whole path")
-            path = self.home + path[1:]
-        joined = posixpath.normpath(posixpath.join(self.project, path))
-        return "/" + joined.lstrip("/") if joined.startswith("//") else joined
+def read_volume(key: str, value: Value) -> Volume:
+    """Return a top-level volume; mistakes are in the value's report."""
+    if value.is_null:
+        return Volume(key)
+    found = value.known(keys.VOLUME)
+    external, external_name = read_external(found.get("external"))
+    name = found.read("name", Value.text, "") or external_name
+    return Volume(
+        key=key,
+        name=name or (key if external else ""),
+        driver=found.read("driver", Value.text, ""),
+        driver_opts=found.read("driver_opts", labels.read_labels, {}),
+        external=external,
+        labels=found.read("labels", lambda value: labels.read_labels(value, labels.VOLUME_LABELS), {}),
+    )
 
 
 def read_mounts(found: Fields, folders: Folders) -> tuple[Mount, ...]:
@@ -48,10 +57,21 @@ def _mount(item: Value, folders: Folders) -> Mount | None:
 
 
 def _tmpfs(text: str) -> Mount:
-    target, colon, _ = text.partition(":")
-    if colon:
-        raise ValueError("options of a tmpfs are not supported yet; write the path alone")
-    return Mount(MountType.TMPFS, target_path(target))
+    target, colon, options = text.partition(":")
+    mount = Mount(MountType.TMPFS, target_path(target))
+    return replace(mount, options=_tmpfs_options(options)) if colon else mount
+
+
+def _tmpfs_options(text: str) -> tuple[str, ...]:
+    """Return the options of a tmpfs in one spelling: sizes in bytes, modes in octal, by name."""
+    _refuse_unmapped("size", keys.MOUNT_TMPFS)
+    options = {}
+    for option in text.split(","):
+        if _OPTION.fullmatch(option) is None:
+            raise ValueError(f"{option!r} is not an option of a tmpfs; write for example size=64m or mode=1777")
+        name, equals, value = option.partition("=")
+        options[name] = f"{name}={size_bytes(value)}" if name == "size" and value else f"{name}{equals}{value}"
+    return tuple(text for _, text in sorted(options.items()))
 
 
 def _long_mount(item: Value, folders: Folders) -> Mount | None:
@@ -64,13 +84,13 @@ def _long_mount(item: Value, folders: Folders) -> Mount | None:
         later = " is not supported yet" if kind in {"image", "cluster", "npipe"} else " is not a type of mount"
         found["type"].problem(f"{kind!r}{later}; write one of {', '.join(MountType)}")
         return None
-    _check_mount_options(found)
-    return Mount(
+    mount = Mount(
         type=MountType(kind),
         target=found["target"].parse(target_path, "/"),
         source=_mount_source(found.get("source"), MountType(kind), item, folders),
         read_only=found.read("read_only", Value.boolean, False),
     )
+    return _with_options(mount, found)
 
 
 def _mount_source(value: Value | None, kind: MountType, item: Value, folders: Folders) -> str:
@@ -89,15 +109,51 @@ def _mount_source(value: Value | None, kind: MountType, item: Value, folders: Fo
     return text
 
 
-def _check_mount_options(found: Fields) -> None:
-    if "bind" in found:
-        bind = found["bind"].known(keys.MOUNT_BIND)
-        if "create_host_path" in bind and not bind["create_host_path"].boolean(True):
-            bind["create_host_path"].problem("false is not supported yet; create the folder and remove the key")
-    if "volume" in found:
-        found["volume"].known(keys.MOUNT_VOLUME)
-    if "tmpfs" in found:
-        found["tmpfs"].known(keys.MOUNT_TMPFS)
+def _with_options(mount: Mount, found: Fields) -> Mount:
+    """Return the mount with what stands under `bind`, `volume` and `tmpfs`; only its own type's has effect."""
+    bind = found.read("bind", lambda value: value.known(keys.MOUNT_BIND), Fields())
+    volume = found.read("volume", lambda value: value.known(keys.MOUNT_VOLUME), Fields())
+    memory = found.read("tmpfs", lambda value: value.known(keys.MOUNT_TMPFS), Fields())
+    for kind in ("bind", "volume", "tmpfs"):
+        if kind in found and kind != mount.type:
+            found[kind].note(f"has no effect: the type of this mount is {mount.type}")
+    if "create_host_path" in bind and not bind["create_host_path"].boolean(True):
+        bind["create_host_path"].problem("false is not supported yet; create the folder and remove the key")
+    match mount.type:
+        case MountType.BIND:
+            return replace(
+                mount,
+                propagation=bind.read("propagation", lambda value: _one_of(value, _PROPAGATIONS), ""),
+                selinux=bind.read("selinux", lambda value: _one_of(value, _SELINUX), ""),
+            )
+        case MountType.VOLUME:
+            nocopy = volume.read("nocopy", Value.boolean, False)
+            return replace(mount, nocopy=nocopy, labels=volume.read("labels", labels.read_labels, {}))
+        case MountType.TMPFS:
+            size = memory.read("size", lambda value: (f"size={value.convert(size_bytes, 0)}",), ())
+            mode = memory.read("mode", lambda value: (f"mode={read_mode(value):o}",), ())
+            return replace(mount, options=(*mode, *size))
+
+
+def _one_of(value: Value, known: frozenset[str]) -> str:
+    text = value.text()
+    if text not in known:
+        value.problem(f"{text!r} is not one of {', '.join(sorted(known))}")
+    return text
+
+
+def read_volumes_from(value: Value) -> tuple[VolumesFrom, ...]:
+    """Return the services whose mounts a service takes, each `name` or `name:ro`."""
+    found = []
+    for item in value.items():
+        name, _, mode = item.text().partition(":")
+        if name == "container":
+            item.problem("the volumes of a container that is not in this file cannot be taken; name a service")
+        elif mode not in {"", "ro", "rw"}:
+            item.problem(f"the mode {mode!r} is not ro or rw")
+        else:
+            found.append(VolumesFrom(name, mode == "ro"))
+    return tuple(sorted(found, key=lambda each: each.service))
 
 
 def is_path(source: str) -> bool:
@@ -113,10 +169,11 @@ def parse_mount(text: str, folders: Folders) -> Mount:
     if len(parts) == 1:
         return Mount(MountType.VOLUME, target_path(parts[0]))
     source, target = parts[0], target_path(parts[1])
-    read_only = _is_read_only(parts[2]) if len(parts) == 3 else False
     if is_path(source):
-        return Mount(MountType.BIND, target, folders.resolve(source), read_only)
-    return Mount(MountType.VOLUME, target, source, read_only)
+        mount = Mount(MountType.BIND, target, folders.resolve(source))
+    else:
+        mount = Mount(MountType.VOLUME, target, source)
+    return _with_mode(mount, parts[2]) if len(parts) == 3 else mount
 
 
 def target_of(text: str) -> str:
@@ -132,14 +189,27 @@ def target_path(text: str) -> str:
     return posixpath.normpath(text)
 
 
-def _is_read_only(mode: str) -> bool:
-    options = mode.split(",")
-    unknown = [option for option in options if option != "ro" and option not in _NO_EFFECT]
-    if unknown:
-        raise ValueError(f"the mode {unknown[0]!r} is not supported yet; write ro or nothing")
-    return "ro" in options
+def _with_mode(mount: Mount, mode: str) -> Mount:
+    """Return the mount as `ro,z` and the like change it."""
+    for option in mode.split(","):
+        is_bind = mount.type is MountType.BIND
+        if option == "ro":
+            mount = replace(mount, read_only=True)
+        elif option in _SELINUX and is_bind:
+            _refuse_unmapped("selinux", keys.MOUNT_BIND)
+            mount = replace(mount, selinux=option)
+        elif option in _PROPAGATIONS and is_bind:
+            _refuse_unmapped("propagation", keys.MOUNT_BIND)
+            mount = replace(mount, propagation=option)
+        elif option == "nocopy" and not is_bind:
+            _refuse_unmapped("nocopy", keys.MOUNT_VOLUME)
+            mount = replace(mount, nocopy=True)
+        elif option not in _NO_EFFECT:
+            raise ValueError(f"the mode {option!r} is not supported yet; write ro or nothing")
+    return mount
 
 
-def resolved(value: Value, path: str, folders: Folders) -> str:
-    """Return `path` made absolute; a `~` that cannot be resolved is a mistake of `value`."""
-    return value.attempt(lambda: folders.resolve(path), path)
+def _refuse_unmapped(key: str, table: Mapping[str, keys.Key]) -> None:
+    """Raise ValueError where the long form of an option would be refused as well."""
+    if table[key].level is not keys.Level.DO:
+        raise ValueError(table[key].sentence(key))

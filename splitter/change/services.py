@@ -4,50 +4,31 @@ Lists whose order means nothing are sorted, paths are absolute, variables of `en
 What two services, or a service and a network, have to do with each other is checked in `consistency`.
 """
 
+import json
 import re
-import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
 
-from splitter.change import keys, labels
-from splitter.change.dotenv import parse_dotenv, parse_raw
-from splitter.change.mounts import Folders, read_mounts, resolved
+from splitter.change import keys
+from splitter.change.amounts import with_amounts
+from splitter.change.commands import read_healthcheck, read_hooks, read_seconds
+from splitter.change.devices import read_cgroup_rules, read_devices
+from splitter.change.documents import read_grants
+from splitter.change.folders import resolved
+from splitter.change.images import with_image
+from splitter.change.labels import read_labels
+from splitter.change.mounts import read_mounts, read_volumes_from
+from splitter.change.networks import SERVICE_PREFIX, read_address, read_hosts, read_links, read_mac, with_networks
 from splitter.change.ports import PORT_MAX, read_expose, read_ports
-from splitter.change.quantities import duration_s, size_bytes
 from splitter.change.shapes import Fields, Value
-from splitter.errors import ProblemsError
+from splitter.change.variables import Surroundings, read_environment, read_service_labels
 from splitter.model import Endpoint
-from splitter.template import (
-    Attachment,
-    Build,
-    Condition,
-    Dependency,
-    Healthcheck,
-    Limits,
-    Service,
-)
-
-N = TypeVar("N", int, float)
-
-DEFAULT_NETWORK = "default"
+from splitter.template import Condition, Dependency, Logging, Service
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
-_CONTAINER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+", re.ASCII)
-_RESTART = re.compile(r"no|always|unless-stopped|on-failure(:[0-9]{1,9})?")
-_RESTART_CONDITIONS = {"none": "no", "any": "always", "on-failure": "on-failure"}
 _ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):([0-9]{1,5})", re.ASCII)
-_REMOTE = re.compile(r"[a-z]+://|git@|github\.com/")
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a service is read with.  `read` raises OSError or UnicodeDecodeError; None skips `env_file`."""
-
-    folders: Folders
-    environment: Mapping[str, str]
-    read: Callable[[str], str] | None
-    require_image: bool = True
+_SECURITY = re.compile(r"([a-z-]+)[=:](.*)", re.DOTALL)
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?", re.ASCII)
 
 
 def profiles_of(value: Value) -> tuple[str, ...]:
@@ -63,8 +44,8 @@ def read_service(name: str, value: Value, around: Surroundings) -> Service:
     found = value.known(keys.SERVICE)
     service = Service(
         name=name,
-        environment=_environment(found, around),
-        healthcheck=found.read("healthcheck", _healthcheck, None),
+        environment=read_environment(found, around),
+        healthcheck=found.read("healthcheck", read_healthcheck, None),
         ports=found.read("ports", read_ports, ()),
         expose=found.read("expose", read_expose, ()),
         mounts=read_mounts(found, around.folders),
@@ -73,168 +54,178 @@ def read_service(name: str, value: Value, around: Surroundings) -> Service:
         working_dir=found.read("working_dir", Value.text, ""),
         user=found.read("user", Value.text, ""),
         stop_signal=found.read("stop_signal", Value.text, ""),
-        stop_grace_s=found.read("stop_grace_period", _seconds, 10.0),
-        restart=found.read("restart", _restart, "no"),
-        labels=found.read("labels", lambda value: read_labels(value, labels.SERVICE_LABELS), {}),
+        stop_grace_s=found.read("stop_grace_period", read_seconds, 10.0),
+        labels=read_service_labels(found, around),
+        secrets=found.read("secrets", read_grants, ()),
+        configs=found.read("configs", read_grants, ()),
+        volumes_from=found.read("volumes_from", read_volumes_from, ()),
+        post_start=found.read("post_start", lambda value: read_hooks(value, around.environment), ()),
+        pre_stop=found.read("pre_stop", lambda value: read_hooks(value, around.environment), ()),
     )
-    service = _with_image(service, found, value, around)
-    service = _with_deploy(service, found)
-    return _with_networks(service, found)
+    for add in (_with_names, _with_namespaces, _with_surroundings, with_amounts, with_networks):
+        service = add(service, found)
+    service = _with_rights(service, found, around)
+    service = with_image(service, found, value, around)
+    return _with_implied(service, found)
 
 
-def read_labels(value: Value, own: Mapping[str, tuple[str, ...]] = labels.NONE) -> dict[str, str]:
-    """Return labels or options; those of splitter's own must be in the table `own`."""
-    read = {name: text or "" for name, text in sorted(value.scalars().items())}
-    entries = value.entries() if value.is_mapping else {}
-    for name, sentence in labels.mistakes(read, own).items():
-        entries[name].key_problem(sentence)
-    return read
+# --- What it is called, what it may do, what it runs in ----------------------------------------------------------
 
 
-# --- What runs ---------------------------------------------------------------------------------------------------
-
-
-def _seconds(value: Value) -> float:
-    return value.convert(duration_s, 0.0)
-
-
-def _restart(value: Value) -> str:
-    if value.is_boolean:
-        value.problem('write "no", "always", "unless-stopped" or "on-failure"')
-        return "no"
-    restart = value.text("no")
-    if _RESTART.fullmatch(restart) is None:
-        value.problem(f"{restart!r} is not one of no, always, unless-stopped, on-failure, on-failure:<n>")
-    return restart
-
-
-def _with_image(service: Service, found: Fields, value: Value, around: Surroundings) -> Service:
-    """Return the service with what it is made from.  One of image, build and endpoints is needed, or a command."""
-    service = replace(
+def _with_names(service: Service, found: Fields) -> Service:
+    """Return the service with its own names, and where it looks up those of others."""
+    return replace(
         service,
-        image=found.read("image", _image, ""),
-        build=found.read("build", lambda value: _build(value, around), None),
-        command=found.read("command", _words, None),
-        entrypoint=found.read("entrypoint", _words, None),
+        hostname=found.read("hostname", _hostname, ""),
+        domainname=found.read("domainname", _hostname, ""),
+        mac_address=found.read("mac_address", read_mac, ""),
+        extra_hosts=found.read("extra_hosts", read_hosts, ()),
+        dns=found.read("dns", lambda value: tuple(read_address(item) for item in value.items()), ()),
+        dns_search=found.read("dns_search", Value.texts, ()),
+        dns_opt=found.read("dns_opt", Value.texts, ()),
     )
-    if "pull_policy" in found and (policy := found["pull_policy"].text("missing")) not in {"missing", "if_not_present"}:
-        found["pull_policy"].problem(f"{policy!r} is not supported yet; images are pulled when they are missing")
-    if "endpoints" not in found:
-        _check_image(service, found, value, require_image=around.require_image)
-    return service
 
 
-def _check_image(service: Service, found: Fields, value: Value, *, require_image: bool) -> None:
-    """Report a service that says nothing about what to run; note an image that nobody uses."""
-    images = [found[key] for key in ("image", "build") if key in found]
-    if require_image:
-        if not images:
-            value.key_problem("neither image nor build says what to run; write one of them")
-        return
-    for unused in images:
-        unused.note("has no effect: nothing runs in containers here")
-    if not (service.command or service.entrypoint):
-        value.key_problem("neither command nor endpoints says what answers; write one of them")
+def _hostname(value: Value) -> str:
+    name = value.text()
+    if _HOSTNAME.fullmatch(name) is None:
+        value.problem(f"{name!r} is not a host name; use letters, digits, '.' and '-'")
+    return name
 
 
-def _image(value: Value) -> str:
-    image = value.text("unknown")
-    if not image:
-        value.problem("the image has no name; write for example nginx:1.27, or build")
-    return image
+def _with_namespaces(service: Service, found: Fields) -> Service:
+    """Return the service with what it shares with its host or with another service."""
+    return replace(
+        service,
+        ipc=found.read("ipc", lambda value: _namespace(value, ("none", "private", "shareable", "host")), ""),
+        pid=found.read("pid", lambda value: _namespace(value, ("host",)), ""),
+        uts=found.read("uts", lambda value: _namespace(value, ("host",)), ""),
+        cgroup=found.read("cgroup", lambda value: _namespace(value, ("host", "private")), ""),
+        userns_mode=found.read("userns_mode", lambda value: _namespace(value, ("host",)), ""),
+    )
 
 
-def _words(value: Value) -> tuple[str, ...] | None:
-    """Return a command as words; nothing is the image's own, an empty text or list clears it."""
+def _namespace(value: Value, known: tuple[str, ...]) -> str:
     if value.is_null:
-        return None
-    if value.is_list:
-        return value.texts()
-    try:
-        return tuple(shlex.split(value.text()))
-    except ValueError as error:
-        value.problem(f"the command cannot be split into words: {str(error).lower()}; write a list")
-        return ()
+        return ""
+    mode, key = value.text(), value.path[-1]
+    may_share = key in {"ipc", "pid"}
+    if mode.startswith("container:"):
+        value.problem("the namespace of a container that is not in this file cannot be joined; name a service")
+    elif mode == "host":
+        value.note("is host: both stacks share it with the host and with each other")
+    elif mode not in known and mode and not (may_share and mode.startswith(SERVICE_PREFIX)):
+        others = (*known, "service:<name>") if may_share else known
+        value.problem(f"{mode!r} is not one of {', '.join(others)}")
+    return mode
 
 
-def _build(value: Value, around: Surroundings) -> Build:
-    found = value.known(keys.BUILD)
-    context = found.read("context", lambda value: value.text("."), ".")
-    if _REMOTE.match(context):
-        found["context"].problem("a context on another machine is not supported yet; clone it and name the folder")
-    args = found.read("args", Value.scalars, {})
-    return Build(
-        context=resolved(found.get("context", value), context, around.folders),
-        dockerfile=found.read("dockerfile", Value.text, ""),
-        args=_passed_through(args, around.environment),
-        target=found.read("target", Value.text, ""),
+def _with_surroundings(service: Service, found: Fields) -> Service:
+    """Return the service with what its process finds around itself."""
+    return replace(
+        service,
+        tty=found.read("tty", Value.boolean, False),
+        stdin_open=found.read("stdin_open", Value.boolean, False),
+        init=found.read("init", Value.boolean, None),
+        cgroup_parent=found.read("cgroup_parent", Value.text, ""),
+        runtime=found.read("runtime", Value.text, ""),
+        logging=found.read("logging", _logging, Logging()),
+        storage_opt=found.read("storage_opt", read_labels, {}),
+        sysctls=found.read("sysctls", read_labels, {}),
+        annotations=found.read("annotations", read_labels, {}),
     )
 
 
-def _environment(found: Fields, around: Surroundings) -> dict[str, str]:
-    variables: dict[str, str] = {}
-    if "env_file" in found and around.read is not None:
-        for item in found["env_file"].items():
-            variables.update(_variables_of_file(item, variables, around))
-    if "environment" in found:
-        variables.update(_passed_through(found["environment"].scalars(), around.environment))
-    return dict(sorted(variables.items()))
+def _logging(value: Value) -> Logging:
+    found = value.known(keys.LOGGING)
+    return Logging(found.read("driver", Value.text, ""), found.read("options", read_labels, {}))
 
 
-def _passed_through(given: Mapping[str, str | None], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `given` with names that have no value taken from the environment; left out where it has none either."""
-    values = {name: environment.get(name) if value is None else value for name, value in given.items()}
-    return {name: value for name, value in sorted(values.items()) if value is not None}
+def _with_rights(service: Service, found: Fields, around: Surroundings) -> Service:
+    """Return the service with what its processes may do."""
+    return replace(
+        service,
+        cap_add=found.read("cap_add", _set, ()),
+        cap_drop=found.read("cap_drop", _set, ()),
+        privileged=found.read("privileged", Value.boolean, False),
+        security_opt=found.read("security_opt", lambda value: _security(value, around), ()),
+        read_only=found.read("read_only", Value.boolean, False),
+        group_add=found.read("group_add", _set, ()),
+        devices=found.read("devices", read_devices, ()),
+        device_cgroup_rules=found.read("device_cgroup_rules", read_cgroup_rules, ()),
+    )
 
 
-def _variables_of_file(item: Value, earlier: Mapping[str, str], around: Surroundings) -> dict[str, str]:
-    found = item.known(keys.ENV_FILE) if item.is_mapping else Fields(path=item)
-    required = found.read("required", Value.boolean, True)
-    form = found.read("format", Value.text, "")
-    if form not in {"", "raw"}:
-        found["format"].problem(f"{form!r} is not a format; write raw or nothing")
-    if "path" not in found:
-        item.problem("no path says which file; write path:")
-        return {}
-    path = resolved(found["path"], found["path"].text(), around.folders)
+def _set(value: Value) -> tuple[str, ...]:
+    """Return a list whose order means nothing, numbers as text."""
+    return tuple(sorted({item.parse(str, "") for item in value.items()}))
+
+
+def _security(value: Value, around: Surroundings) -> tuple[str, ...]:
+    """Return security options as `name=value`; a seccomp profile is read, so that another content is another option."""
+    return tuple(sorted({_security_option(item, around) for item in value.items()}))
+
+
+def _security_option(item: Value, around: Surroundings) -> str:
+    text = item.text()
+    match = _SECURITY.fullmatch(text)
+    if match is None:
+        return text
+    name, setting = match.groups()
+    if name == "seccomp" and setting not in {"unconfined", "builtin"} and around.read is not None:
+        setting = _profile(item, setting, around)
+    return f"{name}={setting}"
+
+
+def _profile(item: Value, file: str, around: Surroundings) -> str:
+    path = resolved(item, file, around.folders)
     assert around.read is not None, "the caller reads files of services that are on"
     try:
-        text = around.read(path)
-        return parse_raw(text, path) if form == "raw" else parse_dotenv(text, path, {**earlier, **around.environment})
-    except FileNotFoundError:
-        if required:
-            found["path"].problem(f"there is no file {path}; write required: false if it may be missing")
-    except (OSError, UnicodeDecodeError) as error:
-        found["path"].problem(f"{path} cannot be read: {error}")
-    except ProblemsError as error:
-        item.report.problems.extend(error.problems)
-    return {}
+        return json.dumps(json.loads(around.read(path)), separators=(",", ":"))
+    except (OSError, ValueError) as error:
+        item.problem(f"the seccomp profile {path} cannot be read: {error}")
+    return file
 
 
-def _healthcheck(value: Value) -> Healthcheck | None:
-    found = value.known(keys.HEALTHCHECK)
-    test = found.read("test", _health_test, ())
-    if ("disable" in found and found["disable"].boolean()) or test[:1] == ("NONE",):
-        return Healthcheck(("NONE",))
-    given = Healthcheck(test)
-    return Healthcheck(
-        test=test,
-        interval_s=found.read("interval", _seconds, given.interval_s),
-        timeout_s=found.read("timeout", _seconds, given.timeout_s),
-        retries=found.read("retries", lambda value: value.number(given.retries), given.retries),
-        start_period_s=found.read("start_period", _seconds, 0.0),
+# --- Whom it waits for -------------------------------------------------------------------------------------------
+
+
+def _with_implied(service: Service, found: Fields) -> Service:
+    """Return the service with the dependencies that its links, namespaces and volumes mean; written ones stay."""
+    implied = {source.service: Dependency(source.service) for source in service.volumes_from}
+    shared = (service.network_mode, service.ipc, service.pid)
+    joined = [mode.removeprefix(SERVICE_PREFIX) for mode in shared if mode.startswith(SERVICE_PREFIX)]
+    linked = [name for name, _ in found.read("links", read_links, ())]
+    implied |= {name: Dependency(name, restart=True) for name in (*joined, *linked)}
+    written = {dependency.service: dependency for dependency in service.depends_on}
+    everything = {**implied, **written}
+    return replace(service, depends_on=tuple(dependency for _, dependency in sorted(everything.items())))
+
+
+def links_of(value: Value) -> tuple[tuple[str, str], ...]:
+    """Return the links that a service has, where they have effect; their mistakes are reported by its reader."""
+    links = value.entries().get("links") if value.is_mapping else None
+    has_effect = links is not None and links.is_list and keys.SERVICE["links"].level is keys.Level.DO
+    return read_links(links) if links is not None and has_effect else ()
+
+
+def with_links(services: Mapping[str, Service], links: Mapping[str, tuple[tuple[str, str], ...]]) -> dict[str, Service]:
+    """Return the services, each with the aliases under which others link to it, in the networks that they share."""
+    linked = dict(services)
+    for name, targets in links.items():
+        near = {attachment.network for attachment in linked[name].networks}
+        for target, alias in targets:
+            if target in linked and alias != target:
+                linked[target] = _with_alias(linked[target], alias, near)
+    return linked
+
+
+def _with_alias(service: Service, alias: str, networks: set[str]) -> Service:
+    attachments = tuple(
+        replace(each, aliases=tuple(sorted({*each.aliases, alias}))) if each.network in networks else each
+        for each in service.networks
     )
-
-
-def _health_test(value: Value) -> tuple[str, ...]:
-    if not value.is_list:
-        return ("CMD-SHELL", value.text())
-    test = value.texts()
-    if test[:1] not in {("NONE",), ("CMD",), ("CMD-SHELL",)}:
-        value.problem('a list begins with "NONE", "CMD" or "CMD-SHELL"; write a text to use the shell')
-    elif test[0] != "NONE" and len(test) < 2:
-        value.problem(f'nothing follows "{test[0]}"; write the command')
-    return test
+    return replace(service, networks=attachments)
 
 
 def _dependencies(value: Value) -> tuple[Dependency, ...]:
@@ -260,111 +251,6 @@ def _condition(value: Value) -> Condition:
     except ValueError:
         value.problem(f"the condition is not one of {', '.join(Condition)}")
         return Condition.STARTED
-
-
-# --- How much of it ----------------------------------------------------------------------------------------------
-
-
-def _with_deploy(service: Service, found: Fields) -> Service:
-    """Return the service with replicas, limits and restart, which stand under deploy or beside it."""
-    deploy = found.read("deploy", _deploy, Fields())
-    if "mode" in deploy and (mode := deploy["mode"].text("replicated")) != "replicated":
-        if mode == "global":
-            deploy["mode"].note("global has no effect: only a swarm uses it")
-        else:
-            deploy["mode"].problem(f"the mode {mode!r} is not supported yet; write replicated")
-    service = replace(service, replicas=_replicas(found, deploy), limits=_limits(found, deploy))
-    if "restart_policy" in deploy:
-        service = replace(service, restart=_restart_policy(deploy["restart_policy"]))
-    if "container_name" in found and service.replicas > 1:
-        found["container_name"].problem(f"{service.replicas} replicas cannot have one name; remove one of the two")
-    return service
-
-
-def _deploy(value: Value) -> Fields:
-    return Fields() if value.is_null else value.known(keys.DEPLOY)
-
-
-def _replicas(found: Fields, deploy: Fields) -> int:
-    scale = found.read("scale", lambda value: value.number(1), None)
-    replicas = deploy.read("replicas", lambda value: value.number(1), None)
-    if scale is not None and replicas is not None and scale != replicas:
-        found["scale"].problem(f"scale is {scale}, deploy.replicas is {replicas}; write one of them")
-    return next((count for count in (scale, replicas) if count is not None), 1)
-
-
-def _limits(found: Fields, deploy: Fields) -> Limits:
-    resources = deploy.read("resources", lambda value: value.known(keys.RESOURCES), Fields())
-    nested = resources.read("limits", lambda value: value.known(keys.LIMITS), Fields())
-    return Limits(
-        memory_bytes=_limit(found.get("mem_limit"), nested.get("memory"), lambda value: value.convert(size_bytes, 0)),
-        cpus=_limit(found.get("cpus"), nested.get("cpus"), lambda value: value.decimal(0.0)),
-        pids=_limit(found.get("pids_limit"), nested.get("pids"), lambda value: max(0, value.number(0, least=-1))),
-    )
-
-
-def _limit(beside: Value | None, nested: Value | None, read: Callable[[Value], N]) -> N | None:
-    """Return a limit that may stand in two places, as long as both say the same; 0 is unbounded."""
-    limits = [read(value) for value in (beside, nested) if value is not None]
-    if beside is not None and len(set(limits)) > 1:
-        beside.problem("the limit under deploy.resources.limits is another; write one of them")
-    return limits[0] or None if limits else None
-
-
-def _restart_policy(value: Value) -> str:
-    found = value.known(keys.RESTART_POLICY)
-    condition = found.read("condition", lambda value: value.text("any"), "any")
-    attempts = found.read("max_attempts", lambda value: value.number(0), 0)
-    if condition not in _RESTART_CONDITIONS:
-        found["condition"].problem(f"{condition!r} is not one of {', '.join(_RESTART_CONDITIONS)}")
-        return "no"
-    restart = _RESTART_CONDITIONS[condition]
-    return f"{restart}:{attempts}" if restart == "on-failure" and attempts else restart
-
-
-# --- Where it is reached -----------------------------------------------------------------------------------------
-
-
-def _with_networks(service: Service, found: Fields) -> Service:
-    """Return the service with its networks, by priority; the written container name is one more alias in each."""
-    if "network_mode" in found:
-        _refuse_network_mode(found["network_mode"], has_networks="networks" in found)
-        return service
-    attachments = found.read("networks", _attachments, ())
-    if not attachments and not service.static_endpoints:
-        attachments = (Attachment(DEFAULT_NETWORK),)
-    if "container_name" in found and (alias := _container_name(found["container_name"])):
-        attachments = tuple(replace(a, aliases=tuple(sorted({*a.aliases, alias}))) for a in attachments)
-    return replace(service, networks=attachments)
-
-
-def _container_name(value: Value) -> str:
-    name = value.text("unknown")
-    if _CONTAINER_NAME.fullmatch(name) is None:
-        value.problem(f"{name!r} is not a container name; use two or more letters, digits, '.', '_' and '-'")
-    return name
-
-
-def _attachments(value: Value) -> tuple[Attachment, ...]:
-    ranked = []
-    for name, entry in value.entries().items():
-        found = entry.known(keys.ATTACHMENT) if not entry.is_null else Fields()
-        aliases = tuple(sorted(set(found.read("aliases", Value.texts, ()))))
-        priority = found.read("priority", lambda value: value.decimal(0), 0)
-        ranked.append((-priority, name, Attachment(name, aliases)))
-    return tuple(attachment for _, _, attachment in sorted(ranked, key=lambda rank: rank[:2]))
-
-
-def _refuse_network_mode(value: Value, *, has_networks: bool) -> None:
-    mode = value.text()
-    if has_networks:
-        value.key_problem("network_mode and networks exclude each other; remove one of the two")
-    elif mode == "host":
-        value.problem("two stacks cannot share the host's network; use networks, and ports for what is reached")
-    elif mode.startswith("container:"):
-        value.problem("the network of a container that is not in this file cannot be joined; use networks")
-    else:
-        value.problem(f"the network mode {mode!r} is not supported yet; use networks")
 
 
 def _endpoints(value: Value) -> tuple[Endpoint, ...]:

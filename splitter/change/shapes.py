@@ -98,14 +98,17 @@ class Value:
             self.note(f'is the number {printed}; write "{self.node.text}" if the spelling matters')
         return printed
 
-    def number(self, default: int, *, least: int = 0) -> int:
-        """Return a whole number of at least `least`, from a number or its text."""
+    def number(self, default: int, *, least: int = 0, most: int | None = None) -> int:
+        """Return a whole number from `least` to `most`, from a number or its text."""
         value = self._number()
         if value is None or value != int(value):
             self.problem(f"{self._shown()} is not a whole number")
             return default
         if value < least:
             self.problem(f"{self._shown()} is less than {least}")
+            return default
+        if most is not None and value > most:
+            self.problem(f"{self._shown()} is more than {most}")
             return default
         return int(value)
 
@@ -178,16 +181,17 @@ class Value:
         }
 
     def scalars(self) -> dict[str, str | None]:
-        """Return a mapping whose values are single ones."""
-        if not isinstance(self.node, MapNode):
-            wrong = [item for item in self.items() if not isinstance(item.node, ScalarNode)] if self.is_list else [self]
-            for value in wrong:
-                value.problem(f"{value.kind} stands where NAME=value, or a mapping of names, is expected")
+        """Return a mapping whose values are single ones; a list of `NAME=value` is one as well."""
+        if isinstance(self.node, MapNode):
+            return {key: value.scalar() for key, value in self.entries().items()}
+        items = self.items() if self.is_list else [self]
+        wrong = [item for item in items if not self.is_list or not isinstance(item.node, ScalarNode)]
+        for value in wrong:
+            value.problem(f"{value.kind} stands where NAME=value, or a mapping of names, is expected")
+        if wrong:
             return {}
-        return {
-            key: Value(entry.value, (*self.path, key), entry.place, self.report).scalar()
-            for key, entry in self.node.entries.items()
-        }
+        pairs = (item.node.text.partition("=") for item in items if isinstance(item.node, ScalarNode))
+        return {name: value if separator else None for name, separator, value in pairs}
 
     def known(self, table: Mapping[str, Key]) -> "Fields":
         """Return the values of the keys that have effect; say what is wrong with the others, `x-` keys apart."""

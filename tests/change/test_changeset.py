@@ -323,3 +323,27 @@ class TestConfigHash:
         }
 
         assert len(hashes) == 4
+
+
+@pytest.mark.usefixtures("every_key")
+class TestContent:
+    @pytest.mark.parametrize("kind", ["secret", "config"])
+    def test_another_content_replaces_the_users(self, kind: str) -> None:
+        """
+        Who is granted a secret or config is replaced when it holds something else; the value is not shown.
+        """
+        one, other = (
+            template(
+                f"services: {{web: {{image: web, {kind}s: [a]}}, db: {{image: db}}}}\n{kind}s: {{a: {{file: a}}}}",
+                others={"/srv/shop/a": text},
+            )
+            for text in ("old value", "new value")
+        )
+
+        changes = change_set(one, other).by_resource()
+
+        assert changes[f"{kind}:a"].action is Action.REPLACE
+        assert changes["service:web"].action is Action.REPLACE
+        assert (changes["service:web"].cause, changes["service:web"].by) == (Cause.CONTENT, f"{kind}:a")
+        assert changes["service:db"].action is Action.KEEP
+        assert "value" not in repr(changes)

@@ -1,6 +1,7 @@
 import pytest
 
-from splitter.change.mounts import Folders, parse_mount
+from splitter.change.folders import Folders
+from splitter.change.mounts import parse_mount
 from splitter.template import Mount, MountType
 from tests.change.compose import mistake, service
 

@@ -1,0 +1,33 @@
+"""Where relative paths of a template start."""
+
+import posixpath
+from dataclasses import dataclass
+
+from splitter.change.shapes import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where relative paths start, and what `~` stands for (empty: unknown)."""
+
+    project: str
+    home: str = ""
+
+    def resolve(self, path: str) -> str:
+        """Return `path` as an absolute path without `.` and `..`.  Raises ValueError for `~` without a home."""
+        if path == "~" or path.startswith("~/"):
+            if not self.home:
+                raise ValueError(f"{path!r} needs HOME, which is not set; write the whole path")
+            path = self.home + path[1:]
+        joined = posixpath.normpath(posixpath.join(self.project, path))
+        return "/" + joined.lstrip("/") if joined.startswith("//") else joined
+
+
+def resolved(value: Value, path: str, folders: Folders) -> str:
+    """Return `path` made absolute; a `~` that cannot be resolved is a mistake of `value`."""
+    return value.attempt(lambda: folders.resolve(path), path)
+
+
+def folder_of(file: str) -> str:
+    """Return the folder that a file stands in."""
+    return file.rpartition("/")[0] or "/"

@@ -1,0 +1,95 @@
+"""What a service's containers are made from: an image by its name, or one that is built."""
+
+import re
+from dataclasses import replace
+
+from splitter.change import keys
+from splitter.change.commands import read_words
+from splitter.change.folders import resolved
+from splitter.change.labels import read_labels
+from splitter.change.networks import read_hosts
+from splitter.change.quantities import size_bytes
+from splitter.change.shapes import Fields, Value
+from splitter.change.variables import Surroundings, passed_through
+from splitter.template import Build, Service
+
+_EVERY = re.compile(r"every_([0-9]+[wdhms])+", re.ASCII)
+_REMOTE = re.compile(r"[a-z]+://|git@|github\.com/")
+
+
+def with_image(service: Service, found: Fields, value: Value, around: Surroundings) -> Service:
+    """Return the service with what it is made from.  One of image, build and endpoints is needed, or a command."""
+    service = replace(
+        service,
+        image=found.read("image", _image, ""),
+        build=found.read("build", lambda value: _build(value, around), None),
+        pull_policy=found.read("pull_policy", _pull_policy, "missing"),
+        platform=found.read("platform", Value.text, ""),
+        command=found.read("command", read_words, None),
+        entrypoint=found.read("entrypoint", read_words, None),
+    )
+    if service.pull_policy == "build" and service.build is None:
+        found["pull_policy"].problem("'build' needs to know how; write build:")
+    if "endpoints" not in found:
+        _check_image(service, found, value, require_image=around.require_image)
+    return service
+
+
+def _check_image(service: Service, found: Fields, value: Value, *, require_image: bool) -> None:
+    """Report a service that says nothing about what to run; note an image that nobody uses."""
+    images = [found[key] for key in ("image", "build") if key in found]
+    if require_image:
+        if not images:
+            value.key_problem("neither image nor build says what to run; write one of them")
+        return
+    for unused in images:
+        unused.note("has no effect: nothing runs in containers here")
+    if not (service.command or service.entrypoint):
+        value.key_problem("neither command nor endpoints says what answers; write one of them")
+
+
+def _image(value: Value) -> str:
+    image = value.text("unknown")
+    if not image:
+        value.problem("the image has no name; write for example nginx:1.27, or build")
+    return image
+
+
+def _pull_policy(value: Value) -> str:
+    policy = value.text("missing")
+    row = keys.PULL_POLICY.get("daily" if _EVERY.fullmatch(policy) else policy)
+    if row is None:
+        value.problem(f"{policy!r} is not a policy; write always, missing, never or build")
+    elif row.level is not keys.Level.DO:
+        value.problem(row.sentence(policy))
+    return "missing" if policy == "if_not_present" else policy
+
+
+def _build(value: Value, around: Surroundings) -> Build:
+    found = value.known(keys.BUILD)
+    context = found.read("context", lambda value: value.text("."), ".")
+    if _REMOTE.match(context):
+        found["context"].problem("a context on another machine is not supported yet; clone it and name the folder")
+    if "dockerfile" in found and "dockerfile_inline" in found:
+        found["dockerfile_inline"].key_problem("dockerfile says it as well; write one of the two")
+    return Build(
+        context=resolved(found.get("context", value), context, around.folders),
+        dockerfile=found.read("dockerfile", Value.text, ""),
+        args=passed_through(found.read("args", Value.scalars, {}), around.environment),
+        target=found.read("target", Value.text, ""),
+        dockerfile_inline=found.read("dockerfile_inline", Value.text, ""),
+        labels=found.read("labels", read_labels, {}),
+        cache_from=found.read("cache_from", Value.texts, ()),
+        network=found.read("network", Value.text, ""),
+        platform=found.read("platforms", _platform, ""),
+        shm_bytes=found.read("shm_size", lambda value: value.convert(size_bytes, 0), None),
+        extra_hosts=found.read("extra_hosts", read_hosts, ()),
+    )
+
+
+def _platform(value: Value) -> str:
+    """Return the one platform that an image is built for."""
+    platforms = value.texts()
+    if len(platforms) > 1:
+        value.problem("an image for several platforms is not supported yet; write the one that the engine runs")
+    return platforms[0] if platforms else ""
