@@ -14,7 +14,7 @@ from pathlib import Path
 from provisioners import startup
 from splitter.contracts import StackOrder
 from splitter.model import ServicePort
-from splitter.template import Healthcheck, Service, Template
+from splitter.template import Healthcheck, Limits, Service, Template
 
 # All that a service sees of the daemon's own environment; the rest may be secrets.
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
