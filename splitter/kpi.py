@@ -28,9 +28,11 @@ from typing import Protocol
 
 from hdrh.histogram import HdrHistogram
 
+from splitter import pairing
 from splitter.buckets import EXACT_BITS, HALF_BITS, TOPS_US, Latency, bucket_index, in_order, merged
 from splitter.limits import ERROR_CLIENTS_MAX, ERROR_DEDUP_S, LATENCY_DIGITS, LATENCY_US_MAX, LATENCY_US_MIN
 from splitter.model import Counts, StackId, Window
+from splitter.pairing import Copies
 from splitter.phases import Phases
 
 _CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "5xx", "5xx", "5xx", "5xx")  # RFC 9110 §15: beyond 599 is as 5xx
@@ -102,6 +104,7 @@ class Recorder:
         self, stack: StackId, edges_us: Sequence[int] = (), *, now_s: float = 0.0, errors: RecentErrors | None = None
     ) -> None:
         self.stack = stack
+        self.copies = Copies()  # of live's requests, that this stack gets as a shadow
         # Since the start.
         self._errors = errors or RecentErrors()
         self._young: dict[InFlight, float] = {}  # → when it started, the oldest first
@@ -199,6 +202,7 @@ class Recorder:
         self._buckets = defaultdict(int)
         self._classes = [0] * len(_CLASSES)
         self._words = Counter()
+        self.copies.open()
 
     def _window(self, now_s: float) -> Window:
         """Return the open window as it stands."""
@@ -214,6 +218,8 @@ class Recorder:
             latency=self._latency(),
             outcomes=dict(+outcomes),  # without the words of no request
             in_flight=self.in_flight,
+            copies=dict(self.copies.words),
+            pairs=self.copies.pairs(),
         )
 
     def _latency(self) -> Latency:
@@ -361,6 +367,8 @@ def _sum(windows: Sequence[Window], latency: Latency, is_whole: bool = False) ->
         latency=latency,
         outcomes=dict(sum((Counter(window.outcomes) for window in windows), Counter())),
         in_flight=windows[-1].in_flight,
+        copies=dict(sum((Counter(window.copies) for window in windows), Counter())),
+        pairs=pairing.merged(window.pairs for window in windows),
     )
 
 

@@ -44,6 +44,9 @@ DESCRIPTORS_KEPT_MIN = 64  # that clients do not get: for connections to stacks,
 DESCRIPTORS_KEPT_SHARE = 8  # or so much of all, if that is more: one in eight
 ACCEPT_PAUSE_S = 1.0  # out of descriptors; then we look again
 ACCEPT_WARNING_S = 60.0  # one line in the log about that in this time
+MIRROR_REQUEST_BYTES_MAX = 256 * 1024  # of one copy, that its shadow has not taken; then the copy is given up
+MIRROR_STACK_BYTES_MAX = 32 * 1024 * 1024  # of all copies of a stack together
+MIRROR_CONNECTIONS_PER_ENDPOINT_MAX = 128  # copies at once: more says nothing that these do not
 ACCESS_LOG_QUEUE_MAX = 50_000  # lines that wait for the disk: about 25 MiB
 ACCESS_LOG_FLUSH_S = 1.0
 
@@ -87,3 +90,4 @@ assert 16**CHUNK_SIZE_DIGITS_MAX < 2**63
 assert IDLE_PER_ENDPOINT_MAX <= CONNECTIONS_PER_ENDPOINT_MAX
 assert TUNNEL_FAREWELL_S < DRAIN_TUNNELS_TIMEOUT_S
 assert UPSTREAM_IDLE_TIMEOUT_S < KEEP_ALIVE_TIMEOUT_S
+assert MIRROR_REQUEST_BYTES_MAX <= MIRROR_STACK_BYTES_MAX

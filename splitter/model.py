@@ -74,12 +74,15 @@ class Pairs:
 
     Of `n` pairs only the shadow failed in `shadow_only` and only live in `live_only`.  `latencies_us` holds (live,
     shadow) of pairs that both were answered below 400, at most `PAIR_LATENCIES_MAX` of them, the first of the interval.
+    `other_status` pairs differ in status, `other_size` in the size of the body alone: both are for people to look at.
     """
 
     n: int = 0
     shadow_only: int = 0
     live_only: int = 0
     latencies_us: tuple[tuple[int, int], ...] = ()
+    other_status: int = 0
+    other_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ class Window:
     `latency` lists (highest value of an HDR bucket in µs, count), ascending, for answers below 400.  `control` is the
     slice of live that is as large as the shadow's share (None where there is none).  `outcomes` counts every finished
     request by its word: `2xx` … `5xx`, `connect`, `timeout`, `reset`, `protocol`, `aborted`, `replayed`,
-    `tested`, `drained`.  Times are monotonic seconds.
+    `tested`, `drained`.  `copies` counts copies of live's requests by what became of them, `pairs` is what they have
+    shown (None: nothing).  Times are monotonic seconds.
     """
 
     stack: StackId
@@ -128,6 +132,8 @@ class Window:
     latency: tuple[tuple[int, int], ...] = ()
     outcomes: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
+    copies: Mapping[str, int] = field(default_factory=dict)
+    pairs: Pairs | None = None
 
 
 class StickyBy(StrEnum):
@@ -147,11 +153,20 @@ class Sticky:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirroring:
+    """Which requests are copied to the shadow: those of `methods`, each with the chance `share_bp`."""
+
+    share_bp: int
+    methods: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """Who serves an app: live, and a share of it for the shadow in basis points.
 
     `shadow_bp` is 0 while the shadow warms up and `WEIGHT_TOTAL` once it is promoted.  `salt` names the rollout, so
     that two rollouts do not split the same clients off.  `sticky` None: each request is drawn by itself.
+    `mirroring` None: nothing is copied.
     """
 
     live: Stack
@@ -159,3 +174,4 @@ class Split:
     shadow_bp: int = 0
     salt: str = ""
     sticky: Sticky | None = None
+    mirroring: Mirroring | None = None

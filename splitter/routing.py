@@ -9,6 +9,7 @@ weight says, of any window of them less than two.
 Rule 4: where clients stick to a stack, a client is one place on a circle and the shadow has the arc below its weight:
 rule 2 holds for clients then, and not for requests.  A higher weight only adds clients, so nobody goes back to live
 while it rises; and as nothing but the client is remembered, nobody sticks to a stack that has gone.
+Rule 5: whether a request is copied is drawn by itself.  Tied to the split, the copies would be those of one side.
 
 How the draw works.  A request is a piece of `mass` on a line that is cut into cells of `WEIGHT_TOTAL`; each cell
 picks one point, and with it one request.  Two cells are a block: of its two picks a coin gives one to the shadow and
@@ -29,7 +30,7 @@ Cost: `choose` 0.05 µs, and 2 µs for each new block of 1/weight requests: 0.14
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from splitter.errors import OperatorError
 from splitter.limits import WEIGHT_TOTAL
@@ -78,15 +79,6 @@ class AllowedTesters:
     header: str
     cookie: str
     networks: tuple[IPv4Network | IPv6Network, ...]
-
-    def admits(self, address: str) -> bool:
-        """Return whether the client at `address` may name a stack."""
-        try:
-            peer = ip_address(address)
-        except ValueError:
-            return False
-        mapped = peer.ipv4_mapped if isinstance(peer, IPv6Address) else None
-        return any((mapped or peer) in network for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +172,7 @@ class Route:
         self._salt = blake2b(split.salt.encode(), digest_size=32).digest() if split else b""
         self._below = self._below_control = 0  # the places of clients that the shadow, the control slice has
         self._named = _named(self.arms) if rule.testers else {}
+        self.mirroring = split.mirroring if split and split.shadow else None
         self._block: list[Choice] = []  # of the block being dealt, the last request first
         self._carried: Choice | None = None  # for the request across the border of two cells, once it is picked
         self._fixed: Choice | None = None
@@ -211,6 +204,13 @@ class Route:
     def choose_named(self, name: str) -> Choice | None:
         """Return the stack that a tester names, by its id or as `live` or `shadow`; None if there is none such."""
         return self._named.get(name)
+
+    def draw_copy(self, method: bytes) -> Arm | None:
+        """Return who gets a copy of the next request, None for nobody: by chance, whoever serves the request itself."""
+        mirroring = self.mirroring
+        if mirroring is None or method not in mirroring.methods:
+            return None
+        return self.arms[1] if self._coin(WEIGHT_TOTAL) < mirroring.share_bp else None
 
     def serves(self, stack: StackId) -> bool:
         """Return whether new requests of this route may go to `stack`."""

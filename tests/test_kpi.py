@@ -19,7 +19,8 @@ from splitter.kpi import (
     throughput,
 )
 from splitter.limits import ERROR_CLIENTS_MAX, LATENCY_DIGITS, LATENCY_US_MAX, LATENCY_US_MIN
-from splitter.model import Counts, StackId, Window
+from splitter.model import Counts, Pairs, StackId, Window
+from splitter.pairing import Answer
 
 LIVE = StackId("shop-r1")
 SHADOW = StackId("shop-r2")
@@ -480,6 +481,24 @@ class TestTotal:
         recorder.close(2)
 
         assert recorder.total(3).counts == Counts(n=3, e5=1, e5u=1, bins=(2,))
+
+
+class TestCopies:
+    def test_are_in_the_window_that_they_end_in_and_in_the_total(self, recorder: Recorder) -> None:
+        """
+        Copies and their pairs are no samples: the counts that the judge compares know nothing of them.
+        """
+        recorder.copies.count("paired")
+        recorder.copies.pair(Answer(200, 700), Answer(500, 900))
+
+        first, second = recorder.close(now_s=1), recorder.close(now_s=2)
+
+        assert first.copies == {"paired": 1}
+        assert first.pairs == Pairs(n=1, shadow_only=1, other_status=1)
+        assert first.counts.n == 0
+        assert (second.copies, second.pairs) == ({}, None)
+        assert recorder.total(now_s=3).pairs == merge([first, second]).pairs == first.pairs
+        assert recorder.total(now_s=3).copies == {"paired": 1}
 
 
 class TestMerge:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from splitter.errors import OperatorError
 from splitter.limits import WEIGHT_TOTAL
-from splitter.model import Endpoint, ServicePort, Side, Split, Stack, StackId, Sticky, StickyBy
+from splitter.model import Endpoint, Mirroring, ServicePort, Side, Split, Stack, StackId, Sticky, StickyBy
 from splitter.routing import (
     ActiveTable,
     AllowedTesters,
@@ -373,15 +373,38 @@ class TestTesters:
         assert Route(replace(ROOT, testers=self.TESTERS), split(0), dice(1)).choose_named("shop-r9") is None
         assert route(500).choose_named("shadow") is None
 
-    @pytest.mark.parametrize(
-        ("address", "admitted"),
-        [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("::1", True), ("11.0.0.1", False), ("", False)],
-    )
-    def test_come_from_their_networks(self, address: str, admitted: bool) -> None:
+
+class TestMirroring:
+    MIRRORING = Mirroring(1000, frozenset({b"GET", b"HEAD"}))
+
+    def test_copies_its_share_of_its_methods(self) -> None:
         """
-        An IPv4 client on an IPv6 socket is the same client; what is no address is nobody's.
+        One of ten requests with a method that is copied goes to the shadow as well, whatever its own share is.
         """
-        assert self.TESTERS.admits(address) == admitted
+        dealt = Route(ROOT, replace(split(0), mirroring=self.MIRRORING), dice(1))
+
+        copied = [arm.side for _ in range(10_000) if (arm := dealt.draw_copy(b"GET"))]
+
+        assert abs(len(copied) - 1000) < 4 * 900**0.5
+        assert set(copied) == {Side.SHADOW}
+        assert not any(dealt.draw_copy(b"POST") for _ in range(1000))
+
+    def test_has_nothing_to_do_with_who_serves(self) -> None:
+        """
+        Of the requests that the shadow serves as many are copied as of those that live serves.
+        """
+        dealt = Route(ROOT, replace(split(5000), mirroring=Mirroring(5000, frozenset({b"GET"}))), dice(1))
+
+        both = Counter((is_shadow(choice), dealt.draw_copy(b"GET") is not None) for choice in choose(dealt, 4000))
+
+        assert all(abs(count - 1000) < 120 for count in both.values())
+
+    def test_copies_nothing_without_a_shadow(self) -> None:
+        """
+        An app without a rollout copies nothing.
+        """
+        assert route(500).draw_copy(b"GET") is None
+        assert Route(ROOT, Split(stack(1), mirroring=self.MIRRORING), dice(1)).draw_copy(b"GET") is None
 
 
 class TestMatch:

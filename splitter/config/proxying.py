@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.section import Section
-from splitter.config.units import Count, Duration, Moment, Networks, Size, Some, Texts
+from splitter.config.units import Count, Duration, Moment, Networks, Size, Some, Texts, show_size
 from splitter.proxy.options import ProxyOptions
 
 BUFFER_BYTES_MIN = 4 * 1024
@@ -80,6 +80,12 @@ class Proxy(Section):
     """How many connections to one endpoint are kept for later."""
     client_connections_max: Connections = _PROXY.client_connections_max
     """How many clients may be connected at once; one more is answered by 503 and closed."""
+    mirror_request_max: Annotated[Size, Field(ge=BUFFER_BYTES_MIN)] = _PROXY.mirror_request_bytes_max
+    """How much of one copy may wait for a shadow that does not take it; then the copy is given up."""
+    mirror_stack_max: Annotated[Size, Field(ge=BUFFER_BYTES_MIN)] = _PROXY.mirror_stack_bytes_max
+    """How much of all copies together may wait for one shadow; a copy that needs more is given up."""
+    mirror_connections_per_endpoint_max: Connections = _PROXY.mirror_connections_per_endpoint_max
+    """How many copies one endpoint of a shadow gets at once; further requests are not copied."""
 
     @field_validator("upgrades")
     @classmethod
@@ -103,6 +109,13 @@ class Proxy(Section):
         ]
         if misfits:
             raise MisfitsError(misfits)
+        return self
+
+    @model_validator(mode="after")
+    def _copies_fit(self) -> "Proxy":
+        if self.mirror_request_max > self.mirror_stack_max:
+            message = "is more than mirror_stack_max, that of all copies together; write at most that"
+            raise MisfitsError([(("mirror_request_max",), f"{show_size(self.mirror_request_max)} {message}")])
         return self
 
     @model_validator(mode="after")
@@ -142,4 +155,7 @@ def proxy_options(section: Proxy) -> ProxyOptions:
         connections_per_endpoint_max=section.connections_per_endpoint_max,
         idle_per_endpoint_max=section.idle_per_endpoint_max,
         client_connections_max=section.client_connections_max,
+        mirror_request_bytes_max=section.mirror_request_max,
+        mirror_stack_bytes_max=section.mirror_stack_max,
+        mirror_connections_per_endpoint_max=section.mirror_connections_per_endpoint_max,
     )

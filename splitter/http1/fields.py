@@ -69,7 +69,10 @@ IDENTITY = frozenset(
 )
 """Fields by which splitter tells a stack who asks."""
 
-PROTECTED = IDENTITY | {b"content-length", b"host", b"traceparent", b"transfer-encoding", b"via"}
+MIRROR = b"x-splitter-mirror"
+"""The field that marks a copy; a client's own is dropped, or it could make a stack take its request for one."""
+
+PROTECTED = IDENTITY | {MIRROR, b"content-length", b"host", b"traceparent", b"transfer-encoding", b"via"}
 """Fields that no client may nominate away or shadow by a name with underscores."""
 
 _NO_OPTIONS: frozenset[bytes] = frozenset()

@@ -19,6 +19,7 @@ from splitter.http1.identity import Peer
 from splitter.http1.tracing import child
 
 _VIA = (b"Via: 1.0 splitter\r\n", b"Via: 1.1 splitter\r\n")
+_TRACE = b"traceparent: "
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 PERSIST = b""
@@ -56,9 +57,20 @@ def request_head(head: RequestHead, fields: bytes, request_id: bytes, trace: byt
     return line % (head.method, head.target, fields, request_id, trace)
 
 
+def mirror_head(wire: bytes, parent: bytes | None, dice: bytes) -> bytes:
+    """Return the head of a copy of the request whose head is `wire`: marked, with the same request id.
+
+    `parent` is the request's own trace parent, None where it has none: the copy is another child of it.
+    """
+    lines = wire[:-2]
+    if parent is not None:
+        lines = lines[: lines.rindex(_TRACE)] + trace_line(parent, dice)
+    return lines + b"X-Splitter-Mirror: 1\r\n\r\n"
+
+
 def trace_line(parent: bytes, dice: bytes) -> bytes:
     """Return the line that makes a request a child of `parent`; `dice` as `tracing.child` wants them."""
-    return b"traceparent: %b\r\n" % child(parent, dice)
+    return _TRACE + child(parent, dice) + b"\r\n"
 
 
 def interim_head(head: ResponseHead) -> bytes:

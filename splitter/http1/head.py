@@ -22,6 +22,7 @@ from splitter.http1.fields import (
     FRAMING_RULES,
     HEAD_LIMITS,
     IDENTITY,
+    MIRROR,
     TOKEN,
     UNTIL_CLOSE,
     FieldReader,
@@ -151,6 +152,7 @@ class RequestFields(FieldReader):
         b"traceparent": read_traceparent,
         b"via": read_via,
         b"x-request-id": read_request_id,
+        MIRROR: FieldReader.drop,
     }
     RULED_LINES: ClassVar[re.Pattern[bytes]] = ruled_lines(RULES)
 

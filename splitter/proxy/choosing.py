@@ -15,6 +15,7 @@ from typing import NamedTuple, assert_never
 from splitter.http1.cookies import cookie, set_cookie
 from splitter.http1.fields import values_of
 from splitter.http1.head import RequestHead
+from splitter.http1.identity import is_trusted
 from splitter.model import Sticky, StickyBy
 from splitter.routing import AllowedTesters, Choice, Route
 
@@ -66,4 +67,4 @@ def _named(testers: AllowedTesters, head: RequestHead, address: str) -> str:
     said = next(values_of(block, testers.header.lower().encode()), b"") if testers.header else b""
     if not said and testers.cookie:
         said = cookie(block, testers.cookie.encode()) or b""
-    return said.decode("latin-1") if said and testers.admits(address) else ""
+    return said.decode("latin-1") if said and is_trusted(address, testers.networks) else ""

@@ -26,11 +26,13 @@ from splitter.http1.body import chunk, last_chunk
 from splitter.http1.forwarding import connection_line, interim_head, response_head, switching_head
 from splitter.http1.head import RequestHead, ResponseHead
 from splitter.http1.upgrade import WEBSOCKET, agreed
+from splitter.pairing import FAILED, Answer
 from splitter.proxy.access import Entry
 from splitter.proxy.choosing import choose
 from splitter.proxy.client import Client
 from splitter.proxy.dialing import Dial
 from splitter.proxy.gateway import Gateway
+from splitter.proxy.mirror import Copy
 from splitter.proxy.outbox import Turn
 from splitter.proxy.pool import Pool
 from splitter.proxy.replies import NO_ROUTE, NO_STACK, OUR_FAULT, to_stack_fault
@@ -73,6 +75,7 @@ class Exchange:
     _received_bytes = 0  # of the request's body
     _sent_bytes = 0  # of the answer's
     _route: Route | None = None
+    _copy: Copy | None = None  # for the shadow
     protocols: Sequence[bytes] = ()  # those that the client would rather speak
 
     _lane: Lane
@@ -122,6 +125,8 @@ class Exchange:
         self._held = [piece] if piece else []
         self._held_bytes = self._received_bytes = len(piece)
         self._attempt(pool)
+        if route.mirroring is not None and choice.is_sample and not self._is_over:
+            self._mirror(route, piece)
 
     # What the client does.
 
@@ -140,6 +145,8 @@ class Exchange:
             connection.send(piece, is_last=is_last)
         elif self._held_bytes > self._gateway.options.held_body_bytes_max:
             self._client.hold_body()
+        if self._copy is not None:
+            self._copy.send(piece, is_last=is_last)
 
     def pause(self) -> None:
         """Hold the stack: the client does not take what we write."""
@@ -155,6 +162,7 @@ class Exchange:
         """End without an answer: the client has gone, or broke the protocol.  Return whether a final head was sent."""
         if not self._is_over:
             self._is_over = True
+            self._drop_copy("aborted")
             self._detach()
             self._lane.traffic.leave(self)
             self._lane.traffic.recorder.record_aborted()
@@ -315,6 +323,7 @@ class Exchange:
         self._is_cut_short = True
         if self.drain_class is DrainClass.STREAM:  # which would have gone on for as long as its stack
             self._outside = self._outside or "drained"
+        self._drop_copy("incomplete")
         self.failed(UpstreamError("timeout", "the request was still in flight at the deadline of a drain"))
 
     # Attempts.
@@ -327,6 +336,18 @@ class Exchange:
         self._client_key = chosen.client
         self._new_key_line = chosen.line
         return chosen.choice
+
+    def _mirror(self, route: Route, piece: bytes) -> None:
+        """Send a copy as well, where the route's dice say so; never of a request for another protocol."""
+        arm = route.draw_copy(self._head.method)
+        if arm is not None and arm is not self._lane.arm and not self.protocols:
+            mirror = self._gateway.mirror(arm.stack)
+            self._copy = mirror.begin(arm, self._head, self._wire, piece, self._started_s, is_sent=self._is_sent)
+
+    def _drop_copy(self, word: str) -> None:
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.drop(word)
 
     def _attempt(self, pool: Pool) -> None:
         """Send on an idle connection, or make one."""
@@ -456,6 +477,8 @@ class Exchange:
         lane = self._lane
         client = self._client_key or self._client.address
         lane.traffic.recorder.record(status, latency_us, self.control, client, now_s, self.overdue)
+        if self._copy is not None:
+            self._copy.answered(Answer(status, latency_us, self._sent_bytes))
         if status < 400:
             written_s = self._turn.written_s or now_s
             first_byte_us = int(((self._first_byte_s or now_s) - written_s) * 1e6)
@@ -476,6 +499,8 @@ class Exchange:
             now_s = self._gateway.monotonic()
             client = self._client_key or self._client.address
             traffic.recorder.record_failure(outcome, self.control, client, now_s, self.overdue)
+            if self._copy is not None:
+                self._copy.answered(Answer(FAILED))
 
     def _detach(self) -> None:
         """Let go of the present attempt's connection, which is not fit for another request."""

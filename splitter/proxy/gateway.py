@@ -22,6 +22,7 @@ from splitter.model import Endpoint, StackId
 from splitter.proxy.access import AccessLog
 from splitter.proxy.deadlines import TICK_S, Deadlines
 from splitter.proxy.dialing import Caller, Dial
+from splitter.proxy.mirror import Mirror
 from splitter.proxy.options import ProxyOptions
 from splitter.proxy.outbox import Outbox
 from splitter.proxy.pool import Pool
@@ -94,6 +95,7 @@ class Gateway:
         self._request_numbers = itertools.count(1)
         # Per stack.
         self._traffic: dict[StackId, Traffic] = {}
+        self._mirrors: dict[StackId, Mirror] = {}
         # Per table: found by the arm's id, which is unique while the lane holds the arm.
         self._lanes: dict[int, Lane] = {}
         self._lanes_table: RouteTable | None = None
@@ -111,6 +113,8 @@ class Gateway:
             self._timer = None
         for dial in list(self._dials):
             dial.cancel()
+        for stack in list(self._mirrors):
+            self._end_mirror(stack)
         for traffic in self._traffic.values():
             traffic.close()
         await asyncio.sleep(0)  # the loop lets go of what was cancelled and aborted
@@ -134,6 +138,16 @@ class Gateway:
         """Begin to connect; `caller` hears of it later, never at once."""
         return Dial(pool, caller, self._dials)
 
+    def mirror(self, stack: StackId) -> Mirror:
+        """Return the copies of `stack`."""
+        mirror = self._mirrors.get(stack)
+        if mirror is None:
+            copies = self._ledger.recorder(stack).copies
+            mirror = self._mirrors[stack] = Mirror(
+                copies, self.options, self.deadlines, self._mirror_pool, self.dial, self.monotonic
+            )
+        return mirror
+
     def next_request_id(self) -> bytes:
         """Return an id that no other request has."""
         return b"%b%012x" % (self._request_id_prefix, next(self._request_numbers))
@@ -152,8 +166,9 @@ class Gateway:
         """Wait until `stack` has nothing in flight; at its limit, end what is left of each class.
 
         Publish a table without `stack` first.  What is cut before its answer began, and may be sent again, is served by
-        who the current table names.
+        who the current table names.  Copies are not waited for: they end at once.
         """
+        self._end_mirror(stack)
         started_s = self.monotonic()
         traffic = self._traffic.get(stack)
         left = await traffic.emptied(limits) if traffic else 0
@@ -161,6 +176,7 @@ class Gateway:
 
     def forget(self, stack: StackId) -> None:
         """Close the connections of a stack that is retired.  Idempotent."""
+        self._end_mirror(stack)
         traffic = self._traffic.pop(stack, None)
         if traffic is not None:
             self._lanes.clear()
@@ -183,6 +199,11 @@ class Gateway:
             upstream_idle=tuple((stack, sum(pool.idle for pool in one.pools.values())) for stack, one in stacks),
         )
 
+    def _end_mirror(self, stack: StackId) -> None:
+        mirror = self._mirrors.pop(stack, None)
+        if mirror is not None:
+            mirror.close()
+
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
         self.date_line = _date_line()
@@ -197,15 +218,17 @@ class Gateway:
     def _pool(self, traffic: Traffic, endpoint: Endpoint) -> Pool:
         pool = traffic.pools.get(endpoint)
         if pool is None:
-            pool = traffic.pools[endpoint] = Pool(
-                endpoint,
-                self.deadlines,
-                self.outbox,
-                self.times,
-                connections_max=self.options.connections_per_endpoint_max,
-                idle_max=self.options.idle_per_endpoint_max,
-            )
+            pool = traffic.pools[endpoint] = self._new_pool(endpoint, self.options.connections_per_endpoint_max)
         return pool
+
+    def _mirror_pool(self, endpoint: Endpoint) -> Pool:
+        return self._new_pool(endpoint, self.options.mirror_connections_per_endpoint_max)
+
+    def _new_pool(self, endpoint: Endpoint, connections_max: int) -> Pool:
+        idle_max = min(self.options.idle_per_endpoint_max, connections_max)
+        return Pool(
+            endpoint, self.deadlines, self.outbox, self.times, connections_max=connections_max, idle_max=idle_max
+        )
 
 
 def _date_line() -> bytes:

@@ -41,7 +41,8 @@ class ProxyOptions:
     response's head, and `response_timeout_s` between two pieces of its body; a client gets that long to take a full
     write buffer.  `upgrades` are the protocols, in lower case, that may be spoken in a tunnel, over which
     `tunnel_idle_timeout_s` may pass without a byte.
-    `body_bytes_max` 0 is no bound: bodies are streamed, never held.
+    `body_bytes_max` 0 is no bound: bodies are streamed, never held.  A copy for a shadow is given up when that leaves
+    more than `mirror_request_bytes_max` of it untaken, or `mirror_stack_bytes_max` of all its copies.
     """
 
     trusted_peers: tuple[Network, ...] = ()
@@ -68,3 +69,6 @@ class ProxyOptions:
     connections_per_endpoint_max: int = limits.CONNECTIONS_PER_ENDPOINT_MAX
     idle_per_endpoint_max: int = limits.IDLE_PER_ENDPOINT_MAX
     client_connections_max: int = limits.CLIENT_CONNECTIONS_MAX
+    mirror_request_bytes_max: int = limits.MIRROR_REQUEST_BYTES_MAX
+    mirror_stack_bytes_max: int = limits.MIRROR_STACK_BYTES_MAX
+    mirror_connections_per_endpoint_max: int = limits.MIRROR_CONNECTIONS_PER_ENDPOINT_MAX

@@ -66,6 +66,17 @@ class TestProxy:
         """
         assert mistakes(GOOD + "proxy: {write_buffer: 64}\n") == ["9:23: proxy.write_buffer: 64 is less than 4096"]
 
+    def test_holds_no_more_of_one_copy_than_of_all(self) -> None:
+        """
+        A copy that may hold more than all of them would never come to that.
+        """
+        [mistake] = mistakes(GOOD + "proxy: {mirror_request_max: 1 MiB, mirror_stack_max: 512 KiB}\n")
+
+        assert mistake.endswith(
+            "proxy.mirror_request_max: 1 MiB is more than mirror_stack_max, that of all copies "
+            "together; write at most that"
+        )
+
     def test_upgrades_to_no_http(self) -> None:
         """
         A protocol that carries requests itself would take them past every rule.

@@ -18,7 +18,7 @@ from typing import cast
 
 from splitter.contracts import DrainLimits
 from splitter.kpi import Ledger
-from splitter.model import Endpoint, ServicePort, Split, Stack, StackId, Window
+from splitter.model import Endpoint, Mirroring, ServicePort, Split, Stack, StackId, Window
 from splitter.proxy.access import AccessLog
 from splitter.proxy.deadlines import ticks
 from splitter.proxy.descriptors import lowest_free
@@ -197,6 +197,15 @@ class Rig:
         """Start the listener, with all requests going to the shadow and live behind it."""
         origins = await self.origin(live), await self.origin(shadow)
         await self.start(Split(self.stack(1, origins[0]), self.stack(2, origins[1]), 10_000), **options)
+        return origins
+
+    async def mirrored(
+        self, live: Script, *shadow: Script, methods: tuple[bytes, ...] = (b"GET", b"HEAD"), **options: object
+    ) -> tuple[Origin, Origin]:
+        """Start the listener, with live serving all and the shadow getting a copy of each request with `methods`."""
+        origins = await self.origin(live), await self.origin(*shadow)
+        mirroring = Mirroring(10_000, frozenset(methods))
+        await self.start(Split(self.stack(1, origins[0]), self.stack(2, origins[1]), mirroring=mirroring), **options)
         return origins
 
     async def origin(self, *scripts: Script) -> Origin:
