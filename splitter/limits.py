@@ -76,6 +76,7 @@ TEMPLATE_FILES_MAX = 64
 SERVICES_MAX = 1_000
 INTERPOLATION_DEPTH_MAX = 32
 EXTENDS_DEPTH_MAX = 32
+INCLUDE_DEPTH_MAX = 16
 
 # --- Admin -------------------------------------------------------------------------------------------------------
 ADMIN_BODY_BYTES_MAX = 1024 * 1024

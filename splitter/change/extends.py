@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from splitter.change import keys
 from splitter.change.folders import Folders, folder_of, resolved
 from splitter.change.merge import merge
-from splitter.change.mounts import is_path
-from splitter.change.positions import Entry, ListNode, MapNode, Node, ScalarNode, plain
+from splitter.change.positions import Entry, MapNode, Node
+from splitter.change.rebasing import rebased_service
 from splitter.change.shapes import Report, Value
 from splitter.change.spelling import nearest
 from splitter.limits import EXTENDS_DEPTH_MAX
-from splitter.template import MountType
 
 Step = tuple[str, str]
 """A file and a service of it."""
@@ -84,7 +83,7 @@ class Extender:
         settled = merge(None, self._service(base_root, base_file, wanted, node, chain), ("services", wanted))
         if settled is None or base_file == file:
             return settled
-        return _rebased(settled, Folders(folder_of(base_file), self.folders.home))
+        return rebased_service(settled, Folders(folder_of(base_file), self.folders.home))
 
 
 def _find(root: MapNode, service: str) -> Node | None:
@@ -101,74 +100,3 @@ def _names(root: MapNode) -> list[str]:
 
 def _with(node: MapNode, key: str, value: Node) -> MapNode:
     return replace(node, entries={**node.entries, key: Entry(node.entries[key].place, value)})
-
-
-# --- Paths of a base ---------------------------------------------------------------------------------------------
-
-
-def _rebased(service: Node, folders: Folders) -> Node:
-    """Return a settled service with the relative paths of `build`, `env_file` and `volumes` made absolute."""
-    if not isinstance(service, MapNode):
-        return service
-    for key, rebase in (("build", _rebased_build), ("env_file", _rebased_files), ("volumes", _rebased_volumes)):
-        if key in service.entries:
-            service = _with(service, key, rebase(service.entries[key].value, folders))
-    return service
-
-
-def _rebased_build(node: Node, folders: Folders) -> Node:
-    return _with_path(node, "context", folders) if isinstance(node, MapNode) else node
-
-
-def _rebased_files(node: Node, folders: Folders) -> Node:
-    if not isinstance(node, ListNode):
-        return node
-    items = (
-        _with_path(item, "path", folders) if isinstance(item, MapNode) else _absolute(item, folders)
-        for item in node.items
-    )
-    return replace(node, items=tuple(items))
-
-
-def _rebased_volumes(node: Node, folders: Folders) -> Node:
-    if not isinstance(node, ListNode):
-        return node
-    items = (
-        _absolute_source(item, folders)
-        if not isinstance(item, MapNode)
-        else _with_path(item, "source", folders)
-        if _is_bind(item)
-        else item
-        for item in node.items
-    )
-    return replace(node, items=tuple(items))
-
-
-def _with_path(node: MapNode, key: str, folders: Folders) -> MapNode:
-    entry = node.entries.get(key)
-    return node if entry is None else _with(node, key, _absolute(entry.value, folders))
-
-
-def _is_bind(mount: MapNode) -> bool:
-    return "type" in mount.entries and plain(mount.entries["type"].value) == MountType.BIND
-
-
-def _absolute(node: Node, folders: Folders) -> Node:
-    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or "://" in node.value:
-        return node
-    return _scalar(node, _resolve(node.value, folders))
-
-
-def _absolute_source(node: Node, folders: Folders) -> Node:
-    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not is_path(node.value):
-        return node
-    source, colon, rest = node.value.partition(":")
-    return _scalar(node, f"{_resolve(source, folders)}{colon}{rest}") if colon else node
-
-
-def _resolve(path: str, folders: Folders) -> str:
-    return path if path.startswith("~") else folders.resolve(path)
-
-
-def _scalar(node: ScalarNode, text: str) -> ScalarNode:
-    return ScalarNode(node.place, text, text, node.tag)

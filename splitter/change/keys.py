@@ -52,9 +52,8 @@ def _note(names: str, say: str = "") -> dict[str, Key]:
 
 
 FILE: Mapping[str, Key] = {
-    **_all(_DO, "name services networks volumes"),
+    **_all(_DO, "name include services networks volumes"),
     **_note("version", "the specification dropped it"),
-    **_later("include", "name all files, in order"),
     **_later("secrets configs", "mount the file as a read-only volume"),
     **_later("jobs", "use a service that others wait for with service_completed_successfully"),
     "models": Key(Level.REFUSE, "run the model as a service of its own"),
@@ -174,6 +173,8 @@ ATTACHMENT: Mapping[str, Key] = {
 }
 
 ENV_FILE: Mapping[str, Key] = _all(_DO, "path format required")
+
+INCLUDE: Mapping[str, Key] = _all(_DO, "path project_directory env_file")
 
 EXTENDS: Mapping[str, Key] = _all(_DO, "service file")
 

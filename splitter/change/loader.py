@@ -1,37 +1,34 @@
 """Compose files → one resolved Template, or every mistake at once.
 
-    parse → interpolate → extends → merge, file by file   (mistakes of syntax end here)
-    profiles → read each key → names → consistency        (mistakes of content end here)
+    parse → interpolate → include → extends → merge, file by file   (a file that is no template ends here)
+    profiles → read each key → names → consistency                  (mistakes of content end here)
 
 Reads files through the function it is given and nothing else: no environment of the process, no engine, no network.
 The same input gives the same template; what the operator should know but need not change is in its `notes`.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TypeVar
 
 from splitter.change import consistency, keys
 from splitter.change.canonical import digest
 from splitter.change.documents import read_document
-from splitter.change.dotenv import parse_dotenv
-from splitter.change.extends import Extender
-from splitter.change.folders import Folders
+from splitter.change.folders import Folders, folder_of
 from splitter.change.interpolation import Interpolator
-from splitter.change.merge import merge
 from splitter.change.mounts import read_volume
 from splitter.change.networks import DEFAULT_NETWORK, read_network
-from splitter.change.positions import MapNode, Node, Places, ScalarNode, parse, plain
+from splitter.change.positions import MapNode, Places, ScalarNode, plain
+from splitter.change.projects import Assembler, Project
 from splitter.change.services import links_of, profiles_of, read_service, with_links
 from splitter.change.shapes import Fields, Report, Value
+from splitter.change.sources import Read, Sources
 from splitter.change.variables import Surroundings
-from splitter.errors import Problem, ProblemsError, TemplateError
-from splitter.limits import SERVICES_MAX, TEMPLATE_FILES_MAX
+from splitter.errors import Problem, TemplateError
+from splitter.limits import SERVICES_MAX
 from splitter.template import Document, MountType, Network, Service, Template, Volume
-
-Read = Callable[[str], str]
-"""Return a file's text.  Raises OSError (FileNotFoundError where there is none) or UnicodeDecodeError."""
 
 T = TypeVar("T")
 
@@ -60,9 +57,7 @@ def load(
     """
     if not files:
         raise TemplateError([Problem("template", 0, 0, "", "no file is named; name at least one Compose file")])
-    if len(files) > TEMPLATE_FILES_MAX:
-        raise TemplateError([Problem(files[0], 0, 0, "", f"more than {TEMPLATE_FILES_MAX} files")])
-    folder = directory or files[0].rpartition("/")[0] or "/"
+    folder = directory or folder_of(files[0])
     loading = _Loading(read, Folders(folder, environment.get("HOME", "")), environment)
     loading.read_environment(env_files)
     root = loading.merged(files, project)
@@ -77,47 +72,35 @@ class _Loading:
         self._folders = folders
         self._given = environment
         self._environment = dict(environment)
-        self._interpolator = Interpolator(self._environment)
         self._report = Report()
-        self._opened: dict[str, MapNode | None] = {}
+        self._sources = Sources(read, self._report)
+        self._assembler = Assembler(self._sources, self._report)
+        self._of_syntax: tuple[Problem, ...] = ()
 
     # --- Files
 
     def read_environment(self, env_files: Sequence[str] | None) -> None:
         """Lay the given environment over the variables of `.env`, or of `env_files`, later ones over earlier."""
         files = [f"{self._folders.project.rstrip('/')}/.env"] if env_files is None else list(env_files)
-        values: dict[str, str] = {}
-        for file in files:
-            text = self._text(file, is_optional=env_files is None)
-            if text is not None:
-                try:
-                    values.update(parse_dotenv(text, file, {**values, **self._given}))
-                except ProblemsError as error:
-                    self._report.problems.extend(error.problems)
+        values = self._sources.variables(files, self._given, is_optional=env_files is None)
         self._environment.update({**values, **self._given})
 
     def merged(self, files: Sequence[str], project: str | None) -> MapNode:
         """Return all files laid over each other.  Raises TemplateError where one cannot be read at all."""
-        parsed = [self._parsed(file) for file in files]
-        self._name_project(project, [node for node in parsed if node is not None])
-        result: Node | None = None
-        extender = Extender(self._open, self._folders, self._report)
-        for file, node in zip(files, parsed, strict=True):
-            if node is not None:
-                self._opened[file] = self._interpolated(node)
-        for file in files:
-            if (root := self._opened.get(file)) is not None:
-                result = merge(result, extender.resolve(root, file))
-        self._stop_at_problems()
-        assert isinstance(result, MapNode), "every file is a mapping, and there is at least one"
-        return result
+        self._name_project(project, [root for file in files if (root := self._sources.root(file)) is not None])
+        root = self._assembler.merged(Project(tuple(files), self._folders, self._environment))
+        if self._sources.has_gaps or root is None:
+            self._stop_at_problems()
+        self._of_syntax = tuple(self._report.problems)
+        assert root is not None, "a template without a file that can be read has a problem"
+        return root
 
     def _name_project(self, project: str | None, parsed: Sequence[MapNode]) -> None:
         """Set COMPOSE_PROJECT_NAME, which the files themselves may use."""
         names = [node.entries["name"].value for node in parsed if "name" in node.entries]
         written = next((str(name.value) for name in reversed(names) if isinstance(name, ScalarNode)), "")
         try:
-            written = self._interpolator.text(written)
+            written = Interpolator(self._environment).text(written)
         except ValueError:
             written = ""  # reported with its place when the file is interpolated
         name = project or self._environment.get(PROJECT_NAME) or written or self._folders.project.rpartition("/")[2]
@@ -126,44 +109,6 @@ class _Loading:
             place = Problem(self._folders.project, 0, 0, "name", f"{name!r} holds no letter or digit; write name:")
             self._report.problems.append(place)
         self._environment[PROJECT_NAME] = normalized
-
-    def _open(self, file: str) -> MapNode | None:
-        """Return the root of a file that another one extends."""
-        if file not in self._opened:
-            node = self._parsed(file)
-            self._opened[file] = self._interpolated(node) if node is not None else None
-        return self._opened[file]
-
-    def _parsed(self, file: str) -> MapNode | None:
-        text = self._text(file)
-        if text is None:
-            return None
-        try:
-            node = parse(text, file)
-        except ProblemsError as error:
-            self._report.problems.extend(error.problems)
-            return None
-        if isinstance(node, MapNode):
-            return node
-        self._report.problems.append(node.place.problem((), "a template is a mapping; begin with services:"))
-        return None
-
-    def _interpolated(self, node: MapNode) -> MapNode:
-        result = self._interpolator.node(node, (), self._report.problems)
-        assert isinstance(result, MapNode), "interpolation keeps the kind of a node"
-        return result
-
-    def _text(self, file: str, *, is_optional: bool = False) -> str | None:
-        try:
-            return self._read(file)
-        except FileNotFoundError:
-            if not is_optional:
-                self._report.problems.append(Problem(file, 0, 0, "", "there is no such file"))
-        except UnicodeDecodeError:
-            self._report.problems.append(Problem(file, 0, 0, "", "the file is not UTF-8 text"))
-        except OSError as error:
-            self._report.problems.append(Problem(file, 0, 0, "", f"the file cannot be read: {error.strerror or error}"))
-        return None
 
     # --- Content
 
@@ -202,7 +147,7 @@ class _Loading:
         """Return the secrets or configs; the files of those that no service uses are not read."""
         granted = {grant.source for service in services.values() for grant in getattr(service, kind)}
         return {
-            key: read_document(key, value, kind, self._surroundings(key in granted, require_image=True))
+            key: read_document(key, value, kind, self._for_document(is_read=key in granted))
             for key, value in _entries(found, kind).items()
         }
 
@@ -229,7 +174,7 @@ class _Loading:
         return replace(template, digest=digest(template))
 
     def _notes(self) -> tuple[str, ...]:
-        unset = ", ".join(self._interpolator.unset)
+        unset = ", ".join(self._assembler.unset)
         return (*((f"variables not set, taken as empty: {unset}",) if unset else ()), *self._report.notes)
 
     def _active(self, profiles: Sequence[str]) -> frozenset[str]:
@@ -239,10 +184,15 @@ class _Loading:
     def _surroundings(self, is_enabled: bool, *, require_image: bool) -> Surroundings:
         return Surroundings(self._folders, self._environment, self._read if is_enabled else None, require_image)
 
+    def _for_document(self, *, is_read: bool) -> Surroundings:
+        """Return what a secret or config is read with: the variable of an included one may stand in its own `.env`."""
+        environment = {**self._assembler.included, **self._environment}
+        return Surroundings(self._folders, environment, self._read if is_read else None)
+
     def _stop_at_problems(self) -> None:
         if self._report.problems:
-            unique = dict.fromkeys(self._report.problems)
-            order = {file: index for index, file in enumerate(self._opened)}
+            unique = _without_consequences(dict.fromkeys(self._report.problems), self._of_syntax)
+            order = {file: index for index, file in enumerate(self._sources.order)}
             raise TemplateError(sorted(unique, key=lambda p: (order.get(p.file, len(order)), p.line, p.column)))
 
 
@@ -270,6 +220,21 @@ def _entries(found: Fields, key: str) -> dict[str, Value]:
 
 def _only(resources: Mapping[str, T], used: set[str]) -> dict[str, T]:
     return {key: resource for key, resource in sorted(resources.items()) if key in used}
+
+
+def _without_consequences(problems: Iterable[Problem], of_syntax: Sequence[Problem]) -> list[Problem]:
+    """Return `problems` without those that may only be there because another one, of syntax, is.
+
+    They stand at the place of one of syntax, or are about what it lies in.
+    """
+    places = {(each.file, each.line, each.column) for each in of_syntax}
+    parents = {path for each in of_syntax for path in accumulate(each.path.split("."), "{}.{}".format)}
+    known = set(of_syntax)
+    return [
+        each
+        for each in problems
+        if each in known or ((each.file, each.line, each.column) not in places and each.path not in parents)
+    ]
 
 
 def _container_names(written: Mapping[str, Value]) -> dict[str, str]:

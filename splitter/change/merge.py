@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from splitter.change.documents import SECRETS_FOLDER
 from splitter.change.mounts import target_of
 from splitter.change.positions import OVERRIDE, RESET, Entry, ListNode, MapNode, Node, Path, Place, ScalarNode, plain
 from splitter.template import Condition
@@ -22,14 +23,22 @@ class Lists(Enum):
 
     APPEND = auto()
     REPLACE = auto()  # the whole value, list or not
-    BY_TARGET = auto()  # an entry replaces the one that is mounted at the same path
-    UNIQUE = auto()  # equal entries once
+    BY_KEY = auto()  # an entry replaces the one of the same key
+    MERGE_BY_KEY = auto()  # an entry is laid over the one of the same key
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """How one key of a file goes onto the same key of an earlier file.
+
+    `shape` brings a value into the one form of its key.  `key` is what entries of a list are known by.  Mappings that
+    say different things under `same` do not merge: the later one replaces the earlier.
+    """
+
     shape: Callable[[Node], Node] = lambda node: node
     lists: Lists = Lists.APPEND
+    key: Callable[[Node], Hashable] = lambda node: repr(plain(node))
+    same: str = ""
 
 
 def merge(base: Node | None, over: Node, path: Path = ()) -> Node | None:
@@ -44,9 +53,9 @@ def merge(base: Node | None, over: Node, path: Path = ()) -> Node | None:
     if base is None or over.tag == OVERRIDE or rule.lists is Lists.REPLACE:
         return _settled(over, path)
     if isinstance(base, MapNode) and isinstance(over, MapNode):
-        return _merged_mapping(base, over, path)
+        return _settled(over, path) if _differ(base, over, rule.same) else _merged_mapping(base, over, path)
     if isinstance(base, ListNode) and isinstance(over, ListNode):
-        return _merged_list(base, over, rule.lists, path)
+        return _merged_list(base, over, rule, path)
     if _is_null(over) and _null_keeps(path):
         return base
     return _settled(over, path)
@@ -76,30 +85,55 @@ def _merged_mapping(base: MapNode, over: MapNode, path: Path) -> MapNode:
     return MapNode(over.place, entries)
 
 
-def _merged_list(base: ListNode, over: ListNode, lists: Lists, path: Path) -> ListNode:
+def _merged_list(base: ListNode, over: ListNode, rule: Rule, path: Path) -> ListNode:
     settled = _settled(over, path)
     assert isinstance(settled, ListNode), "settling keeps the kind of a node"
-    if lists is Lists.APPEND:
+    if rule.lists is Lists.APPEND:
         return ListNode(over.place, base.items + settled.items)
-    key = _target_key if lists is Lists.BY_TARGET else _content_key
-    items = {key(item): item for item in base.items}
-    items.update((key(item), item) for item in settled.items)
+    items = {rule.key(item): item for item in base.items}
+    for item in settled.items:
+        key = rule.key(item)
+        merged = merge(items.get(key), item, (*path, 0)) if rule.lists is Lists.MERGE_BY_KEY else item
+        items[key] = merged or item
     return ListNode(over.place, tuple(items.values()))
+
+
+def _differ(base: MapNode, over: MapNode, key: str) -> bool:
+    """Return whether both mappings say `key`, and not the same."""
+    values = [plain(node.entries[key].value) for node in (base, over) if key in node.entries]
+    return len(values) == 2 and values[0] != values[1]
 
 
 # --- Keys of list entries ----------------------------------------------------------------------------------------
 
 
-def _target_key(item: Node) -> Hashable:
-    if isinstance(item, MapNode) and (target := item.entries.get("target")) is not None:
-        return posixpath.normpath(str(plain(target.value)))
-    if isinstance(item, ScalarNode) and isinstance(item.value, str):
-        return target_of(item.value)
-    return item.place
+def _by_target(target_of_text: Callable[[str], str], default: str = "") -> Callable[[Node], Hashable]:
+    """Return the key of an entry by its place in the container; `default` is the entry that stands for it."""
+
+    def key(item: Node) -> Hashable:
+        if isinstance(item, MapNode):
+            entry = item.entries.get("target") or item.entries.get(default)
+            return item.place if entry is None else posixpath.normpath(str(plain(entry.value)))
+        if isinstance(item, ScalarNode) and isinstance(item.value, str):
+            return target_of_text(item.value)
+        return item.place
+
+    return key
 
 
-def _content_key(item: Node) -> Hashable:
-    return repr(plain(item))
+def _granted_at(folder: str) -> Callable[[Node], Hashable]:
+    """Return the key of a secret or config by its place in the container, relative ones in `folder`."""
+    target = _by_target(lambda text: text, "source")
+    return lambda item: posixpath.join(folder, key) if isinstance(key := target(item), str) else key
+
+
+def _before_colon(text: str) -> str:
+    return posixpath.normpath(text.partition(":")[0])
+
+
+def _subnet(item: Node) -> Hashable:
+    entry = item.entries.get("subnet") if isinstance(item, MapNode) else None
+    return item.place if entry is None else str(plain(entry.value))
 
 
 # --- One form for each key ---------------------------------------------------------------------------------------
@@ -162,6 +196,20 @@ def _listed(node: Node) -> Node:
     return node
 
 
+def _hosts(node: Node) -> Node:
+    """Return `{a: x, b: [y, z]}` as `[a=x, b=y, b=z]`."""
+    if not isinstance(node, MapNode):
+        return node
+    items = []
+    for name, entry in node.entries.items():
+        addresses = entry.value.items if isinstance(entry.value, ListNode) else (entry.value,)
+        if not all(isinstance(each, ScalarNode) for each in addresses):
+            return node
+        texts = [f"{name}={each.text}" for each in addresses if isinstance(each, ScalarNode)]
+        items += [ScalarNode(each.place, text, text) for each, text in zip(addresses, texts, strict=True)]
+    return ListNode(node.place, tuple(items), node.tag)
+
+
 def _scalar_items(node: Node) -> list[ScalarNode] | None:
     if not isinstance(node, ListNode):
         return None
@@ -180,19 +228,27 @@ def _service(rule: Rule, *keys: str) -> dict[tuple[str, ...], Rule]:
     return {(*_SERVICE, *key.split(".")): rule for key in keys}
 
 
+_SET = Rule(lists=Lists.BY_KEY)
+_LISTED_SET = Rule(_listed, Lists.BY_KEY)
+
 _RULES: Mapping[tuple[str, ...], Rule] = {
     **_service(_ASSIGNMENTS, "environment", "labels", "annotations", "sysctls"),
-    **_service(_ASSIGNMENTS, "build.args", "build.labels", "deploy.labels"),
-    **_service(Rule(_names), "networks"),
+    **_service(_ASSIGNMENTS, "build.args", "build.labels", "build.additional_contexts", "build.ssh", "deploy.labels"),
+    **_service(Rule(_names), "networks", "models"),
     **_service(Rule(_dependencies), "depends_on"),
     **_service(Rule(_keyed("context")), "build"),
     **_service(Rule(_keyed("service")), "extends"),
     **_service(Rule(lists=Lists.REPLACE), "command", "entrypoint", "healthcheck.test"),
-    **_service(Rule(lists=Lists.BY_TARGET), "volumes", "devices", "secrets", "configs"),
-    **_service(Rule(_listed, Lists.BY_TARGET), "tmpfs"),
-    **_service(Rule(_listed, Lists.UNIQUE), "env_file", "dns", "dns_search", "label_file"),
-    **_service(Rule(lists=Lists.UNIQUE), "expose", "profiles", "dns_opt", "cap_add", "cap_drop", "extra_hosts"),
+    **_service(Rule(lists=Lists.BY_KEY, key=_by_target(target_of)), "volumes", "devices"),
+    **_service(Rule(_listed, Lists.BY_KEY, _by_target(_before_colon)), "tmpfs"),
+    **_service(Rule(lists=Lists.BY_KEY, key=_granted_at(SECRETS_FOLDER)), "secrets"),
+    **_service(Rule(lists=Lists.BY_KEY, key=_granted_at("/")), "configs"),
+    **_service(_LISTED_SET, "env_file", "dns", "dns_search", "label_file"),
+    **_service(_SET, "expose", "profiles", "dns_opt", "cap_add", "cap_drop", "group_add", "security_opt"),
+    **_service(Rule(_hosts, Lists.BY_KEY), "extra_hosts", "build.extra_hosts"),
+    **_service(Rule(same="driver"), "logging"),
     **{(kind, "*", "labels"): _ASSIGNMENTS for kind in ("networks", "volumes", "secrets", "configs")},
+    ("networks", "*", "ipam", "config"): Rule(lists=Lists.MERGE_BY_KEY, key=_subnet),
 }
 _NAMED = frozenset({"services", "networks", "volumes", "secrets", "configs"})
 

@@ -74,6 +74,62 @@ class TestLists:
             "env_file": ["a", "b"],
         }
 
+    def test_other_lists_have_keys_of_their_own(self) -> None:
+        """
+        A tmpfs, secret or config replaces the one at the same path, also where that is not written.
+        """
+        assert over("{tmpfs: [/run, /tmp]}", "{tmpfs: '/run/:size=1m'}") == {"tmpfs": ["/run/:size=1m", "/tmp"]}
+        assert over("{secrets: [a, b]}", "{secrets: [{source: c, target: /run/secrets/a}, {source: b, uid: '1'}]}") == {
+            "secrets": [{"source": "c", "target": "/run/secrets/a"}, {"source": "b", "uid": "1"}]
+        }
+        assert over("{configs: [a]}", "{configs: [{source: b, target: /a}]}") == {
+            "configs": [{"source": "b", "target": "/a"}]
+        }
+
+    def test_hosts_in_either_form(self) -> None:
+        """
+        extra_hosts become one list, equal entries once.
+        """
+        merged = over("{extra_hosts: ['a=10.0.0.1']}", "{extra_hosts: {a: 10.0.0.1, b: ['::1', 10.0.0.2]}}")
+
+        assert merged == {"extra_hosts": ["a=10.0.0.1", "b=::1", "b=10.0.0.2"]}
+
+
+class TestConditions:
+    def test_options_of_another_logging_driver(self) -> None:
+        """
+        Logging merges while the driver is the same, or unsaid.
+        """
+        first = "{logging: {driver: syslog, options: {a: 1}}}"
+
+        assert over(first, "{logging: {options: {b: 2}}}")["logging"] == {
+            "driver": "syslog",
+            "options": {"a": 1, "b": 2},
+        }
+        assert over(first, "{logging: {driver: json-file, options: {b: 2}}}")["logging"] == {
+            "driver": "json-file",
+            "options": {"b": 2},
+        }
+
+    def test_pools_of_one_subnet(self) -> None:
+        """
+        Pools of a network merge by their subnet.
+        """
+        files = (
+            "networks: {n: {ipam: {config: [{subnet: a, gateway: x}, {subnet: b}]}}}",
+            "networks: {n: {ipam: {config: [{subnet: b, gateway: y}, {subnet: a, ip_range: z}, {subnet: c}]}}}",
+        )
+        result: Node | None = None
+        for text in files:
+            result = merge(result, parse(text, "a.yaml"))
+
+        assert result is not None
+        assert plain(result)["networks"]["n"]["ipam"]["config"] == [
+            {"subnet": "a", "gateway": "x", "ip_range": "z"},
+            {"subnet": "b", "gateway": "y"},
+            {"subnet": "c"},
+        ]
+
 
 class TestForms:
     def test_environment_list_and_mapping(self) -> None:
