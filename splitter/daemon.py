@@ -127,8 +127,9 @@ class Daemon:
         await stack.enter_async_context(_tasks({name: one.run() for name, one in self.controllers.items()}))
         for listener in self.listeners:
             stack.push_async_callback(listener.close, DRAIN_TIMEOUT_S)
+        stack.callback(self.gateway.parking.unpark_all)
         admin = self.config.admin
-        door = api.Door(self.is_ready, metrics.renderer(self._figures()))
+        door = api.Door(self.is_ready, metrics.renderer(self._figures()), self.gateway.parking)
         await stack.enter_async_context(open_doors(admin.socket, admin.bind, admin.token, self.controllers, door))
 
     def _figures(self) -> metrics.Figures:
@@ -139,6 +140,7 @@ class Daemon:
             flips=lambda: self.active.current.version,
             alerts=self.alerts.totals,
             access=self.access,
+            parked=self.gateway.parking.counts,
         )
 
     def rotate(self) -> None:

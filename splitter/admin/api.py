@@ -16,7 +16,7 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from splitter.admin.wire import dumps, error_response, event_object, plain
 from splitter.change.plan import sentences
 from splitter.errors import NotFoundError, OperatorError, SplitterError
-from splitter.limits import ADMIN_BODY_BYTES_MAX, TEMPLATE_FILES_MAX
+from splitter.limits import ADMIN_BODY_BYTES_MAX, PARKING_S, PARKING_S_MAX, TEMPLATE_FILES_MAX
 from splitter.rollout.controller import Command, Controller
 
 STATUS_INTERVAL_S = 0.5  # also what keeps a quiet stream alive
@@ -51,7 +51,18 @@ class Door:
 
     is_ready: Callable[[], tuple[bool, str]]
     metrics: Callable[[], tuple[bytes, str]]
+    parking: "Parking"
     token: str | None = None
+
+
+class Parking(Protocol):
+    """Lets an app's requests wait: the data plane."""
+
+    def park(self, app: str, within_s: float) -> None:
+        """Let new requests of `app` wait for so long at most."""
+
+    def unpark(self, app: str) -> int:
+        """Let them go on, and return how many waited."""
 
 
 CONTROLLERS: web.AppKey[Mapping[str, Controller]] = web.AppKey("controllers", Mapping)
@@ -67,6 +78,10 @@ class _Body(BaseModel):
 
 class _CommandBody(_Body):
     change_set: str = ""
+
+
+class _ParkBody(_Body):
+    for_s: float = Field(PARKING_S, gt=0, le=PARKING_S_MAX, allow_inf_nan=False)
 
 
 class _TemplateBody(_Body):
@@ -97,6 +112,8 @@ def build(controllers: Mapping[str, Controller], door: Door) -> web.Application:
             web.get("/api/v1/apps/{app}/stream", _stream),
             web.post("/api/v1/apps/{app}/plan", _plan),
             web.post("/api/v1/apps/{app}/deploy", _deploy),
+            web.post("/api/v1/apps/{app}/park", _park),
+            web.post("/api/v1/apps/{app}/unpark", _unpark),
             web.post("/api/v1/apps/{app}/{command}", _command),
         ]
     )
@@ -265,6 +282,23 @@ async def _deploy(request: web.Request) -> web.Response:
     by = body.by or _peer(request)
     rollout = await controller.deploy(body.files, by, body.environment, force=body.force, why=body.why)
     return web.json_response({"app": controller.status().app, "rollout": rollout}, status=202)
+
+
+async def _park(request: web.Request) -> web.Response:
+    """Let the app's new requests wait.  No fact of a rollout, hence not in the journal but in the log."""
+    app = _controller(request).status().app
+    body = _ParkBody.model_validate(await _json(request))
+    request.app[DOOR].parking.park(app, body.for_s)
+    log.warning("%s: new requests wait for at most %g s (%s: %s)", app, body.for_s, body.by or _peer(request), body.why)
+    return web.json_response({"app": app, "parked": True, "for_s": body.for_s})
+
+
+async def _unpark(request: web.Request) -> web.Response:
+    app = _controller(request).status().app
+    body = _Body.model_validate(await _json(request))
+    waited = request.app[DOOR].parking.unpark(app)
+    log.warning("%s: %d requests that waited go on (%s: %s)", app, waited, body.by or _peer(request), body.why)
+    return web.json_response({"app": app, "parked": False, "waited": waited})
 
 
 async def _command(request: web.Request) -> web.Response:

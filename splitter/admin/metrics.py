@@ -64,14 +64,18 @@ class Figures(Collector):
         flips: Callable[[], int] = lambda: 0,
         alerts: Callable[[], Sequence[AlertTotals]] = tuple,
         access: AccessTotals | None = None,
+        parked: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`flips` says how many route tables were published, `alerts` what became of alerts."""
+        """`flips` says how many route tables were published, `alerts` what became of alerts, `parked` how many
+        requests of each parked app wait.
+        """
         self._controllers = controllers
         self._ledger = ledger
         self._is_ready = is_ready
         self._flips = flips
         self._alerts = alerts
         self._access = access
+        self._parked = parked
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family; called by the registry."""
@@ -85,6 +89,7 @@ class Figures(Collector):
         )
         yield CounterMetricFamily("splitter_flips", "Route tables that were published.", self._flips())
         yield self._sent()
+        yield self._waiting()
         if self._access is not None:
             yield self._logged(self._access)
         yield from self._rollouts()
@@ -100,6 +105,14 @@ class Figures(Collector):
         lines.add_metric(["written"], access.written)
         lines.add_metric(["lost"], access.lost)
         return lines
+
+    def _waiting(self) -> Metric:
+        waiting = GaugeMetricFamily(
+            "splitter_requests_parked", "Requests that wait for their app to be unparked.", labels=["app"]
+        )
+        for app, count in self._parked().items():
+            waiting.add_metric([app], count)
+        return waiting
 
     def _sent(self) -> Metric:
         sent = CounterMetricFamily(

@@ -12,10 +12,12 @@ import typer
 
 from splitter.admin import view
 from splitter.admin.client import Client, Json
+from splitter.change.quantities import duration_s
 from splitter.cli import calls, replaying
 from splitter.cli.outcome import Exit, leave, put, say, told
 from splitter.config import json_schema, load_config
 from splitter.errors import OperatorError
+from splitter.limits import PARKING_S
 
 Value = TypeVar("Value")
 
@@ -230,6 +232,47 @@ def events(
         call(socket, config, ask)
 
 
+@app.command()
+def park(
+    time: Annotated[str, typer.Option("--for", help="How long they wait at most, as in 10s.")] = f"{PARKING_S:g}s",
+    by: By = None,
+    why: Why = "",
+    config: ConfigFile = None,
+    socket: Socket = None,
+    named: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an app's new requests wait, so that no stack gets any: while a database is switched over, for example."""
+
+    async def ask(client: Client) -> Json:
+        chosen = await calls.only_app(client, named)
+        return await client.post(f"/apps/{chosen}/park", {**signature(by, why), "for_s": seconds(time)})
+
+    with told(as_json):
+        answer = call(socket, config, ask)
+        put(answer) if as_json else say(f"{answer['app']}: new requests wait, for {answer['for_s']:g} s at most")
+
+
+@app.command()
+def unpark(
+    by: By = None,
+    why: Why = "",
+    config: ConfigFile = None,
+    socket: Socket = None,
+    named: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the requests that wait go on."""
+
+    async def ask(client: Client) -> Json:
+        chosen = await calls.only_app(client, named)
+        return await client.post(f"/apps/{chosen}/unpark", signature(by, why))
+
+    with told(as_json):
+        answer = call(socket, config, ask)
+        put(answer) if as_json else say(f"{answer['app']}: {answer['waited']} requests go on")
+
+
 def _command(name: str, summary: str, ask_why: bool = False) -> None:
     """Add the command `name`, which posts to the daemon and prints the new state."""
     why_default: Any = ... if ask_why else ""
@@ -294,6 +337,13 @@ def environment(variables: list[str]) -> dict[str, str]:
             raise OperatorError(f"--env {each}: write NAME=VALUE, or the name of a variable that is set here")
         found[name] = value if equals else os.environ[name]
     return found
+
+
+def seconds(written: str) -> float:
+    try:
+        return duration_s(written)
+    except ValueError as error:
+        raise OperatorError(f"--for {written}: {error}") from None
 
 
 def signature(by: str | None, why: str) -> Json:

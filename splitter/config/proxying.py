@@ -78,6 +78,8 @@ class Proxy(Section):
     """How many requests one endpoint gets at once; beyond it the answer is 503."""
     idle_per_endpoint_max: Annotated[Count, Field(le=CONNECTIONS_MAX)] = _PROXY.idle_per_endpoint_max
     """How many connections to one endpoint are kept for later."""
+    parked_requests_max: Connections = _PROXY.parked_requests_max
+    """How many requests of an app wait while it is parked (`splitter park`); one more is answered by 503."""
     client_connections_max: Connections = _PROXY.client_connections_max
     """How many clients may be connected at once; one more is answered by 503 and closed."""
     mirror_request_max: Annotated[Size, Field(ge=BUFFER_BYTES_MIN)] = _PROXY.mirror_request_bytes_max
@@ -154,6 +156,7 @@ def proxy_options(section: Proxy) -> ProxyOptions:
         body_bytes_max=section.body_max,
         connections_per_endpoint_max=section.connections_per_endpoint_max,
         idle_per_endpoint_max=section.idle_per_endpoint_max,
+        parked_requests_max=section.parked_requests_max,
         client_connections_max=section.client_connections_max,
         mirror_request_bytes_max=section.mirror_request_max,
         mirror_stack_bytes_max=section.mirror_stack_max,

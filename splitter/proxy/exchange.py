@@ -1,7 +1,8 @@
 """One request, from its head to its end: the story of the data plane.
 
-    the table is read once → a route → an arm is chosen and the request counted in flight → a connection is claimed →
-    the body flows up, the response flows down → the connection goes back → the recorder hears of it
+    the table is read once → a route, whose app may be parked → an arm is chosen and the request counted in flight →
+    a connection is claimed → the body flows up, the response flows down → the connection goes back → the recorder
+    hears of it
 
 Rule 1: no task, no await, nothing collected.  Bodies pass piece by piece; whoever is slow holds the other side.
 Rule 2: a client gets one final head.  A failure before it may become another attempt or an answer of ours; a failure
@@ -34,8 +35,9 @@ from splitter.proxy.dialing import Dial
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.mirror import Copy
 from splitter.proxy.outbox import Turn
+from splitter.proxy.parking import Lot
 from splitter.proxy.pool import Pool
-from splitter.proxy.replies import NO_ROUTE, NO_STACK, OUR_FAULT, to_stack_fault
+from splitter.proxy.replies import NO_ROOM, NO_ROUTE, NO_STACK, OUR_FAULT, to_stack_fault
 from splitter.proxy.traffic import DrainClass, Lane
 from splitter.proxy.tunnel import Tunnel
 from splitter.proxy.upstream import UpstreamConnection
@@ -64,6 +66,7 @@ class Exchange:
     _has_answered = False  # with an interim response at least
     _tried: tuple[Pool, ...] = ()  # of the arm's pools, those that could not be connected to
     _dial: Dial | None = None
+    _lot: Lot | None = None  # where it is parked
     _is_chunked_out = False
     _is_delimited_out = True
     drain_class = DrainClass.REQUEST
@@ -98,10 +101,23 @@ class Exchange:
 
     def start(self, piece: bytes, *, is_sent: bool) -> None:
         """Choose who serves, and send; `piece` is the body so far, as it goes out, all of it if `is_sent`."""
+        self._is_sent = is_sent
+        self._held = [piece] if piece else []
+        self._held_bytes = self._received_bytes = len(piece)
+        self._serve(may_park=True)
+
+    def unparked(self) -> None:
+        """Choose who serves now, and send."""
+        self._lot = None
+        self._serve(may_park=False)
+
+    def _serve(self, *, may_park: bool) -> None:
         gateway = self._gateway
         self._route = route = gateway.active.current.match(self._head.host, self._head.path)
         if route is None:
             self._client.answer(NO_ROUTE)
+            return
+        if gateway.parking.lots and may_park and self._is_parked(route):
             return
         choice = self._choose(route) if route.asks else route.choose()
         if choice is None:
@@ -121,12 +137,22 @@ class Exchange:
         if route.served_by:
             self._served_by = route.served_by
         self._is_over = False
-        self._is_sent = is_sent
-        self._held = [piece] if piece else []
-        self._held_bytes = self._received_bytes = len(piece)
+        held = self._held  # of which the attempt may let go
         self._attempt(pool)
         if route.mirroring is not None and choice.is_sample and not self._is_over:
-            self._mirror(route, piece)
+            assert held is not None
+            self._mirror(route, b"".join(held))
+
+    def _is_parked(self, route: Route) -> bool:
+        """Wait, or be refused, while the app is parked; return whether it is."""
+        lot = self._gateway.parking.lots.get(route.app)
+        if lot is None:
+            return False
+        if lot.park(self):
+            self._lot = lot
+        else:
+            self._client.answer(NO_ROOM)
+        return True
 
     # What the client does.
 
@@ -160,6 +186,8 @@ class Exchange:
 
     def abandon(self) -> bool:
         """End without an answer: the client has gone, or broke the protocol.  Return whether a final head was sent."""
+        if self._lot is not None:
+            self._lot.leave(self)
         if not self._is_over:
             self._is_over = True
             self._drop_copy("aborted")

@@ -25,6 +25,7 @@ from splitter.proxy.dialing import Caller, Dial
 from splitter.proxy.mirror import Mirror
 from splitter.proxy.options import ProxyOptions
 from splitter.proxy.outbox import Outbox
+from splitter.proxy.parking import Parking
 from splitter.proxy.pool import Pool
 from splitter.proxy.times import Times
 from splitter.proxy.traffic import Lane, Traffic
@@ -89,6 +90,7 @@ class Gateway:
         self.name = b"splitter-%b" % secrets.token_hex(4).encode()  # in Via
         self.monotonic = monotonic
         self._ledger = ledger
+        self.parking = Parking(self.deadlines, options.parked_requests_max)
         self._dials: set[Dial] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._request_id_prefix = secrets.token_hex(10).encode()

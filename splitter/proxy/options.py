@@ -68,6 +68,7 @@ class ProxyOptions:
     body_bytes_max: int = 0
     connections_per_endpoint_max: int = limits.CONNECTIONS_PER_ENDPOINT_MAX
     idle_per_endpoint_max: int = limits.IDLE_PER_ENDPOINT_MAX
+    parked_requests_max: int = limits.PARKED_REQUESTS_MAX
     client_connections_max: int = limits.CLIENT_CONNECTIONS_MAX
     mirror_request_bytes_max: int = limits.MIRROR_REQUEST_BYTES_MAX
     mirror_stack_bytes_max: int = limits.MIRROR_STACK_BYTES_MAX

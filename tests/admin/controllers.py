@@ -18,6 +18,20 @@ from splitter.template import Service, Template
 
 AT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
+
+class FakeParking:
+    """Notes who is parked, for how long."""
+
+    def __init__(self) -> None:
+        self.parked: dict[str, float] = {}
+
+    def park(self, app: str, within_s: float) -> None:
+        self.parked[app] = within_s
+
+    def unpark(self, app: str) -> int:
+        return 3 if self.parked.pop(app, None) else 0
+
+
 LIVE = StackStatus(
     StackId("shop-r11"),
     True,

@@ -29,14 +29,15 @@ from splitter.errors import (
 from splitter.limits import ADMIN_BODY_BYTES_MAX, EVENT_SUBSCRIBERS_MAX
 from splitter.rollout.controller import Command, Controller
 from splitter.rollout.events import Kind
-from tests.admin.controllers import FakeController, event
+from tests.admin.controllers import FakeController, FakeParking, event
 
 Client = TestClient[web.Request, web.Application]
 TOKEN = "sixteen-characters"
 
 
-def door(token: str | None = None, why_not: str = "") -> api.Door:
-    return api.Door(lambda: (not why_not, why_not), lambda: (b"splitter_ready 1\n", "text/plain"), token)
+def door(token: str | None = None, why_not: str = "", parking: api.Parking | None = None) -> api.Door:
+    figures = (b"splitter_ready 1\n", "text/plain")
+    return api.Door(lambda: (not why_not, why_not), lambda: figures, parking or FakeParking(), token)
 
 
 @contextlib.asynccontextmanager
@@ -51,6 +52,46 @@ async def serving(*controllers: FakeController, at: api.Door | None = None) -> A
 async def answer(client: Client, method: str, path: str, **arguments: Any) -> tuple[int, Any]:
     async with client.request(method, path, **arguments) as response:
         return response.status, await response.json()
+
+
+class TestParking:
+    async def test_is_the_data_planes(self) -> None:
+        """
+        An app's requests wait for as long as was said, and go on when they may.
+        """
+        parking = FakeParking()
+        async with serving(FakeController(), at=door(parking=parking)) as client:
+            parked = await answer(client, "POST", "/api/v1/apps/shop/park", json={"for_s": 5, "why": "schema"})
+            assert parking.parked == {"shop": 5}
+            unparked = await answer(client, "POST", "/api/v1/apps/shop/unpark")
+
+        assert parked == (200, {"app": "shop", "parked": True, "for_s": 5})
+        assert unparked == (200, {"app": "shop", "parked": False, "waited": 3})
+        assert parking.parked == {}
+
+    @pytest.mark.parametrize("seconds", [0, -1, 61, "nan", "x"])
+    async def test_has_bounds(self, seconds: object) -> None:
+        """
+        Nobody parks an app for ever, or for no time.
+        """
+        parking = FakeParking()
+        async with serving(FakeController(), at=door(parking=parking)) as client:
+            status, body = await answer(client, "POST", "/api/v1/apps/shop/park", json={"for_s": seconds})
+
+        assert status == 400
+        assert "request body: for_s: " in body["error"]["message"]
+        assert parking.parked == {}
+
+    async def test_is_of_an_app_that_is_there(self) -> None:
+        """
+        An app that is not configured is not known, and parks nothing.
+        """
+        parking = FakeParking()
+        async with serving(FakeController(), at=door(parking=parking)) as client:
+            status, _ = await answer(client, "POST", "/api/v1/apps/cart/park")
+
+        assert status == 404
+        assert parking.parked == {}
 
 
 class TestLooking:

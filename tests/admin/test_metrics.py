@@ -25,6 +25,7 @@ def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -
         flips=lambda: 7,
         alerts=lambda: [AlertTotals("https://chat.example/…", 3, 2, 1, 0)],
         access=LINES,
+        parked=lambda: {"shop": 4},
     )
     body, content_type = renderer(figures)()
     assert content_type.startswith("text/plain")
@@ -181,6 +182,12 @@ class TestDaemon:
         """
         assert value(scraped(ledger(), is_ready=False), "splitter_ready") == 0
         assert any(name == "splitter_build_info" for name, _ in scraped(ledger()))
+
+    def test_counts_requests_that_wait(self) -> None:
+        """
+        An app that is parked shows with how many wait.
+        """
+        assert value(scraped(ledger()), "splitter_requests_parked", app="shop") == 4
 
     def test_counts_flips_and_alerts(self) -> None:
         """

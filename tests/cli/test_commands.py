@@ -98,6 +98,29 @@ async def followed(fake: FakeController) -> None:
         await asyncio.sleep(0)
 
 
+class TestPark:
+    async def test_parks_and_unparks(self, tmp_path: Path) -> None:
+        """
+        The commands say for how long at most, and how many waited.
+        """
+        async with daemon(tmp_path, shop=FakeController()) as terminal:
+            parked = await terminal.typed("park", "--for", "1500ms")
+            unparked = await terminal.typed("unpark", "--json")
+
+        assert (parked.code, parked.out) == (0, "shop: new requests wait, for 1.5 s at most\n")
+        assert (unparked.code, unparked.values) == (0, [{"app": "shop", "parked": False, "waited": 3}])
+
+    async def test_refuses_what_is_no_time(self, tmp_path: Path) -> None:
+        """
+        A number without a unit is a mistake of usage.
+        """
+        async with daemon(tmp_path, shop=FakeController()) as terminal:
+            ended = await terminal.typed("park", "--for", "5")
+
+        assert (ended.code, ended.out) == (2, "")
+        assert "--for 5: '5' has no unit" in ended.err
+
+
 class TestPlan:
     async def test_prints_sentences(self, tmp_path: Path) -> None:
         """
