@@ -110,6 +110,9 @@ def build(controllers: Mapping[str, Controller], door: Door) -> web.Application:
             web.get("/api/v1/apps/{app}", _app),
             web.get("/api/v1/apps/{app}/events", _events),
             web.get("/api/v1/apps/{app}/stream", _stream),
+            web.get("/api/v1/apps/{app}/explain", _explain),
+            web.get("/api/v1/apps/{app}/report", _report),
+            web.get("/api/v1/apps/{app}/trace", _trace),
             web.post("/api/v1/apps/{app}/plan", _plan),
             web.post("/api/v1/apps/{app}/deploy", _deploy),
             web.post("/api/v1/apps/{app}/park", _park),
@@ -220,6 +223,20 @@ def _number(request: web.Request, name: str, default: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= NUMBER_DIGITS_MAX):
         raise OperatorError(f"query parameter {name}: {text!r} is no number")
     return int(text)
+
+
+async def _explain(request: web.Request) -> web.Response:
+    return web.json_response(plain(await _controller(request).explain(request.query.get("rollout", ""))))
+
+
+async def _report(request: web.Request) -> web.Response:
+    return web.json_response(plain(await _controller(request).report(request.query.get("rollout", ""))))
+
+
+async def _trace(request: web.Request) -> web.Response:
+    """Answer a rollout in the format judge-trace/1, one JSON object a line."""
+    text = await _controller(request).trace(request.query.get("rollout", ""))
+    return web.Response(text=text, content_type="application/x-ndjson")
 
 
 async def _stream(request: web.Request) -> web.StreamResponse:

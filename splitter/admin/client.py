@@ -67,6 +67,9 @@ class Client:
     async def post(self, path: str, body: Mapping[str, Any]) -> Json:
         return await self._call("POST", path, body=body)
 
+    async def get_text(self, path: str, **query: str | int) -> str:
+        return (await self._answer("GET", path, query=query)).decode()
+
     async def is_ready(self) -> bool:
         """Return whether every listener is up and every app has a live stack.  Raises UnreachableError."""
         try:
@@ -94,14 +97,19 @@ class Client:
     async def _call(
         self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: Any = None
     ) -> Json:
+        answer: Json = json.loads(await self._answer(method, path, query=query, body=body))
+        return answer
+
+    async def _answer(
+        self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: Any = None
+    ) -> bytes:
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         try:
             async with self._request(method, f"/api/v1{path}", params=query, json=body, timeout=timeout) as response:
-                content = await response.read()
+                content: bytes = await response.read()
                 if response.status >= 400:
                     raise answer_error(response.status, content)
-                answer: Json = json.loads(content)
-                return answer
+                return content
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
 

@@ -12,9 +12,10 @@ import typer
 
 from splitter.admin import view
 from splitter.admin.client import Client, Json
+from splitter.admin.page import Format, page
 from splitter.change.quantities import duration_s
 from splitter.cli import calls, replaying
-from splitter.cli.outcome import Exit, leave, put, say, told
+from splitter.cli.outcome import Exit, leave, line_of, put, say, told
 from splitter.config import json_schema, load_config
 from splitter.errors import OperatorError
 from splitter.limits import PARKING_S
@@ -35,6 +36,7 @@ app.add_typer(replaying.app, name="judge")
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The daemon's YAML; default: splitter.yaml.")]
 Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket.")]
 App = Annotated[str | None, typer.Option("--app", help="Which app; needed only when there are several.")]
+Rollout = Annotated[str, typer.Argument(help="Which rollout, for example shop-12; default: the last.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one value a line.")]
 By = Annotated[str | None, typer.Option("--by", help="Who asks, for the journal; default: you.")]
 Why = Annotated[str, typer.Option("--why", help="Why, for the journal.")]
@@ -271,6 +273,50 @@ def unpark(
     with told(as_json):
         answer = call(socket, config, ask)
         put(answer) if as_json else say(f"{answer['app']}: {answer['waited']} requests go on")
+
+
+@app.command()
+def explain(
+    rollout: Rollout = "",
+    config: ConfigFile = None,
+    socket: Socket = None,
+    named: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a rollout stands where it stands: each figure of both stacks, the odds, what decided and when."""
+
+    async def ask(client: Client) -> Json:
+        chosen = await calls.only_app(client, named)
+        return await client.get(f"/apps/{chosen}/explain", rollout=rollout)
+
+    with told(as_json):
+        answer = call(socket, config, ask)
+        put(answer) if as_json else say("\n".join(answer["sentences"]))
+
+
+@app.command()
+def report(
+    rollout: Rollout = "",
+    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TEXT,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="What the judge was fed instead, in the format judge-trace/1.")
+    ] = False,
+    config: ConfigFile = None,
+    socket: Socket = None,
+    named: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a whole rollout: what was asked, what happened when, both stacks' figures, why it ended."""
+
+    async def ask(client: Client) -> str:
+        chosen = await calls.only_app(client, named)
+        if trace:
+            return await client.get_text(f"/apps/{chosen}/trace", rollout=rollout)
+        answer = await client.get(f"/apps/{chosen}/report", rollout=rollout)
+        return line_of(answer) if as_json or form is Format.JSON else page(answer, form)
+
+    with told(as_json):
+        say(call(socket, config, ask).removesuffix("\n"))
 
 
 def _command(name: str, summary: str, ask_why: bool = False) -> None:

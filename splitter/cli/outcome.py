@@ -39,7 +39,12 @@ def leave(code: Exit) -> NoReturn:
 
 def put(value: Any) -> None:
     """Print `value` as one line of JSON."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(line_of(value) + "\n")
+
+
+def line_of(value: Any) -> str:
+    """Return `value` as one line of JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def say(sentence: str) -> None:

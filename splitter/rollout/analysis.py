@@ -169,6 +169,10 @@ class Analysis:
         """Let the judge go; its last decision can still be seen."""
         self._judge = None
 
+    def clear(self) -> None:
+        """Forget the last decision: another rollout begins, and has none yet."""
+        self.decision = None
+
     @property
     def is_judging(self) -> bool:
         return self._judge is not None
@@ -191,8 +195,11 @@ class Analysis:
             shadow_uses=shadow_uses,
         )
         self.decision = self._judge.observe(tick)
-        latency = {side.value: coarse(window.latency) for side, window in windows.items() if window is not None}
-        self._journal.keep_figures(self._app, rollout.id, self._tick, encode(Row(tick, self._before, latency)))
+        seen = {side.value: window for side, window in windows.items() if window is not None}
+        latency = {side: coarse(window.latency) for side, window in seen.items()}
+        timeouts = {side: window.outcomes.get("timeout", 0) for side, window in seen.items()}
+        row = Row(tick, self._before, latency, timeouts)
+        self._journal.keep_figures(self._app, rollout.id, self._tick, encode(row))
         self._before = Before()
         self._tick += 1
         if self._tick % KEEP_EVERY_TICKS == 0:

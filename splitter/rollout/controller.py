@@ -20,10 +20,12 @@ from splitter.contracts import AlertSink, Clock, FoundStack, KpiSource, Provisio
 from splitter.errors import EngineError, SplitterError, StateError
 from splitter.model import ServicePort, StackId
 from splitter.rollout.analysis import Analysis, Judges
+from splitter.rollout.archive import Archive
 from splitter.rollout.chronicle import Chronicle
 from splitter.rollout.desk import Desk, next_record
 from splitter.rollout.effects import Effects, Fact
 from splitter.rollout.events import BATCHED, Event, Kind
+from splitter.rollout.explanation import Explanation
 from splitter.rollout.history import History, Rollout
 from splitter.rollout.inbox import Inbox, Job
 from splitter.rollout.incidents import Incidents
@@ -34,6 +36,7 @@ from splitter.rollout.options import AppOptions
 from splitter.rollout.pacing import Moment, due
 from splitter.rollout.planning import Planner, TemplateReader
 from splitter.rollout.recovery import reconcile
+from splitter.rollout.report import Report
 from splitter.rollout.sampling import Sampling
 from splitter.rollout.stacks import News, Stacks, pause_s
 from splitter.rollout.status import Status
@@ -73,6 +76,7 @@ class Controller:
         self._chronicle = Chronicle(app.name, journal, clock, alerts)
         self._inbox = Inbox(app.name, self._on_unrecorded, self._on_fault)
         self._analysis = Analysis(app.name, app.judge, judges, kpis, journal)
+        self._archive = Archive(app.name, journal, judges)
         self._stacks = Stacks(
             app.name,
             tuple(dict.fromkeys(ServicePort(rule.service, rule.port) for rule in app.routes)),
@@ -147,6 +151,18 @@ class Controller:
     async def events(self, after_seq: int = 0) -> list[Event]:
         """Return the app's events with higher numbers than `after_seq`, in order."""
         return await self._journal.read(self._app.name, after_seq)
+
+    async def explain(self, rollout: str = "") -> Explanation:
+        """Return why a rollout (the last, or the one of that id) stands where it stands.  Raises NotFoundError."""
+        return await self._archive.explain(rollout, self._analysis.decision)
+
+    async def report(self, rollout: str = "") -> Report:
+        """Return a whole rollout on one page.  Raises NotFoundError."""
+        return await self._archive.report(rollout, self._analysis.decision)
+
+    async def trace(self, rollout: str = "") -> str:
+        """Return what a rollout's judge was fed, as a trace that can be replayed.  Raises NotFoundError."""
+        return await self._archive.trace(rollout)
 
     def subscribe(self) -> Subscription:
         """Return the app's events from now on.  Raises RefusedError when too many follow them already."""

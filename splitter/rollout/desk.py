@@ -119,6 +119,7 @@ class Desk:
         await self._chronicle.write(
             Kind.REQUESTED, rollout=rollout, state=State.REQUESTED, by=deployment.by, data=data, templates=templates
         )
+        self._analysis.clear()
         assessed = {
             "level": cost["level"],
             "points": cost["points"],

@@ -6,6 +6,7 @@ A row of live's past has a number below 0 and holds what live did before the jud
               baseline), `extended_s` (it was given more time)
     tick      the tick itself, exactly
     latency   by side, the tick's latencies as (highest value of a 2-digit HDR bucket in µs, count)
+    timeouts  by side, how many of its failures were time-outs
 
 Feeding the ticks in their order to a new judge of the same options, each after its `before`, leads to the same
 decisions: a judge has no other inputs (`judge`, rule 3).
@@ -22,7 +23,7 @@ from splitter.judge.keeping import baseline_of, baseline_state, tick_state
 from splitter.judge.tick import Tick
 from splitter.judge.trace import tick_of
 from splitter.judge.verdict import Decision
-from splitter.model import Window
+from splitter.model import Counts, Window
 from splitter.rollout.events import plain
 
 Latency = tuple[tuple[int, int], ...]
@@ -50,11 +51,22 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tick and what came before it; `latency` is by side."""
+    """One tick and what came before it; `latency` and `timeouts` are by side."""
 
     tick: Tick
     before: Before = Before()
     latency: Mapping[str, Latency] = field(default_factory=dict)
+    timeouts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What live did in one window before the judge began."""
+
+    seconds: float
+    live: Counts
+    latency: Latency
+    timeouts: int
 
 
 def feed(judge: Fed, row: Row) -> Decision:
@@ -76,14 +88,14 @@ def encode(row: Row) -> str:
         "extended_s": row.before.extended_s,
     }
     said = {name: value for name, value in before.items() if value}
-    return _dumps({"tick": tick_state(row.tick), "before": said, "latency": row.latency})
+    return _dumps({"tick": tick_state(row.tick), "before": said, "latency": row.latency, "timeouts": row.timeouts})
 
 
 def decode(text: str) -> Row:
     """Return the row of `encode`.  Raises ValueError, KeyError or TypeError for anything else."""
     kept = json.loads(text)
     before = kept["before"]
-    latency = {side: tuple((top, count) for top, count in pairs) for side, pairs in kept["latency"].items()}
+    latency = {side: _latency(pairs) for side, pairs in kept["latency"].items()}
     return Row(
         tick_of(kept["tick"]),
         Before(
@@ -92,21 +104,30 @@ def decode(text: str) -> Row:
             before.get("extended_s", 0.0),
         ),
         latency,
+        kept["timeouts"],
     )
 
 
 def encode_past(windows: Sequence[Window]) -> list[str]:
     """Return what live did before the judge began, one line a window."""
-    return [
-        _dumps(
-            {
-                "seconds": window.ended_s - window.started_s,
-                "live": asdict(window.counts),
-                "latency": {"live": coarse(window.latency)},
-            }
-        )
-        for window in windows
-    ]
+    return [_dumps(asdict(_past(window))) for window in windows]
+
+
+def decode_past(text: str) -> Past:
+    """Return a line of `encode_past`.  Raises ValueError, KeyError or TypeError for anything else."""
+    kept = json.loads(text)
+    live = Counts(**{**kept["live"], "bins": tuple(kept["live"]["bins"])})
+    return Past(kept["seconds"], live, _latency(kept["latency"]), kept["timeouts"])
+
+
+def _past(window: Window) -> Past:
+    return Past(
+        window.ended_s - window.started_s, window.counts, coarse(window.latency), window.outcomes.get("timeout", 0)
+    )
+
+
+def _latency(pairs: Iterable[Sequence[int]]) -> Latency:
+    return tuple((top, count) for top, count in pairs)
 
 
 def coarse(latency: Iterable[tuple[int, int]]) -> Latency:

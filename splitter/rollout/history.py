@@ -93,6 +93,17 @@ def fold(events: Iterable[Event], history: History | None = None) -> History:
     return history
 
 
+def rollouts(events: Iterable[Event]) -> dict[str, Rollout]:
+    """Return every rollout of `events` by its id, the oldest first, each as it stood at last."""
+    history = History()
+    found: dict[str, Rollout] = {}
+    for event in events:
+        history = apply(history, event)
+        if history.rollout is not None:
+            found[history.rollout.id] = history.rollout
+    return found
+
+
 def apply(history: History, event: Event) -> History:
     """Return `history` with one more event."""
     match event.kind:

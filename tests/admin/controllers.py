@@ -11,7 +11,9 @@ from splitter.judge.verdict import KpiVerdict, Verdict
 from splitter.model import StackId
 from splitter.rollout.controller import Command, Controller
 from splitter.rollout.events import Event, Kind
+from splitter.rollout.explanation import Explanation
 from splitter.rollout.machine import COMMANDS
+from splitter.rollout.report import Happening, Report, SideFigures
 from splitter.rollout.status import StackStatus, Status
 from splitter.rollout.subscription import Hub, Subscription
 from splitter.template import Service, Template
@@ -79,6 +81,41 @@ SPLITTING = Status(
     commands=("pause", "promote", "rollback"),
 )
 
+EXPLANATION = Explanation(
+    app="shop",
+    rollout="shop-12",
+    state="ROLLED_BACK",
+    live="shop-r11",
+    shadow="shop-r12",
+    decided="shop-r12 is worse: …; shop-r11 is given all traffic",
+    kind="worse",
+    at=AT.isoformat(),
+    by="splitter",
+    shares={"error_rate": 1.0},
+    sentences=("shop-12: shop-r12 beside shop-r11: rolled back", "error rate: worse", "  297 : 1 | needed 125 : 1"),
+)
+REPORT = Report(
+    app="shop",
+    rollout="shop-12",
+    state="ROLLED_BACK",
+    live="shop-r11",
+    shadow="shop-r12",
+    by="ann",
+    files=("/srv/shop/v12.yaml",),
+    changes="replace service:web",
+    requested_at=AT.isoformat(),
+    ended_at=AT.isoformat(),
+    took_s=252.0,
+    steps_bp=(100, 5_000),
+    rollback_cost={"level": "none", "points": 0, "during": 0, "after": 0, "reasons": []},
+    figures={
+        "live": SideFigures(StackId("shop-r11"), 9_214, 29, 12, 48_000, 160_000, 212_000),
+        "shadow": SideFigures(StackId("shop-r12"), 0, 0, 0, None, None, None),
+    },
+    explanation=EXPLANATION,
+    timeline=(Happening(AT.isoformat(), "ann", "requested", "REQUESTED", "ann asked for shop-r12"),),
+)
+
 
 def event(seq: int, kind: Kind = Kind.ADVANCED, *, state: str = "SPLITTING", rollout: str = "shop-12") -> Event:
     return Event(seq, AT, "shop", kind, rollout, state, "splitter", f"event {seq}", {"share_bp": 1_000})
@@ -117,6 +154,18 @@ class FakeController:
 
     async def events(self, after_seq: int = 0) -> list[Event]:
         return [each for each in self.journal if each.seq > after_seq]
+
+    async def explain(self, rollout: str = "") -> Explanation:
+        self._take("explain", rollout)
+        return EXPLANATION
+
+    async def report(self, rollout: str = "") -> Report:
+        self._take("report", rollout)
+        return REPORT
+
+    async def trace(self, rollout: str = "") -> str:
+        self._take("trace", rollout)
+        return '{"type":"header"}\n{"t":0}\n'
 
     def subscribe(self) -> Subscription:
         return self.hub.join()

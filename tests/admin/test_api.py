@@ -152,6 +152,42 @@ class TestLooking:
 
         assert (status, body["error"]["kind"]) == (400, "operator")
 
+    @pytest.mark.parametrize("what", ["explain", "report"])
+    async def test_explains_and_reports_rollouts(self, what: str) -> None:
+        """
+        A rollout is asked for by its id; without one it is the last.
+        """
+        fake = FakeController()
+        async with serving(fake) as client:
+            _, named = await answer(client, "GET", f"/api/v1/apps/shop/{what}?rollout=shop-12")
+            status, last = await answer(client, "GET", f"/api/v1/apps/shop/{what}")
+
+        assert status == 200
+        assert named == last
+        assert last["rollout"] == "shop-12"
+        assert fake.calls == [(what, "shop-12"), (what, "")]
+
+    async def test_gives_out_traces(self) -> None:
+        """
+        A trace is lines of JSON, as it was written.
+        """
+        async with (
+            serving(FakeController()) as client,
+            client.get("/api/v1/apps/shop/trace?rollout=shop-12") as response,
+        ):
+            assert response.content_type == "application/x-ndjson"
+            assert await response.text() == '{"type":"header"}\n{"t":0}\n'
+
+    async def test_refuses_rollouts_that_are_not_there(self) -> None:
+        """
+        A wrong id is answered by 404 and the sentence of the archive.
+        """
+        fake = FakeController(refusal=NotFoundError("shop has no rollout 'shop-9'; the last is shop-2"))
+        async with serving(fake) as client:
+            status, body = await answer(client, "GET", "/api/v1/apps/shop/explain?rollout=shop-9")
+
+        assert (status, body["error"]["message"]) == (404, "shop has no rollout 'shop-9'; the last is shop-2")
+
 
 class TestError:
     @pytest.mark.parametrize(
@@ -465,7 +501,9 @@ class TestStream:
 
 
 class TestFake:
-    @pytest.mark.parametrize("method", ["status", "events", "subscribe", "plan", "deploy", "command"])
+    @pytest.mark.parametrize(
+        "method", ["status", "events", "explain", "report", "trace", "subscribe", "plan", "deploy", "command"]
+    )
     def test_takes_what_the_controller_takes(self, method: str) -> None:
         """
         What is tested with the fake works with the real one: same arguments, same order, same defaults.

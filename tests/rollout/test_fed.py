@@ -13,7 +13,18 @@ from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision
 from splitter.model import Counts, Pairs, Resources, StackId, Window
 from splitter.rollout.events import plain
-from splitter.rollout.fed import Before, Row, bucket_top_us, coarse, decode, encode, encode_past, feed
+from splitter.rollout.fed import (
+    Before,
+    Past,
+    Row,
+    bucket_top_us,
+    coarse,
+    decode,
+    decode_past,
+    encode,
+    encode_past,
+    feed,
+)
 from tests.rollout.stage import APP, LIVE, QUICK, SHADOW, Stage, opened
 
 BASELINE = Baseline(1_000, 3, 7, ((900, 400), (1_100, 590)), 60.0)
@@ -35,7 +46,7 @@ class TestRow:
         "row",
         [
             Row(Tick(0)),
-            Row(TICK, latency={"live": ((1_015, 3), (2_047, 1)), "shadow": ()}),
+            Row(TICK, latency={"live": ((1_015, 3), (2_047, 1)), "shadow": ()}, timeouts={"shadow": 2}),
             Row(TICK, Before(baseline=BASELINE)),
             Row(TICK, Before(refresh=BASELINE, extended_s=600.0)),
         ],
@@ -77,11 +88,13 @@ class TestPast:
         """
         Live's windows before the judge began are kept with their counts and latencies.
         """
-        window = Window(StackId("shop-r1"), 5.0, 6.0, Counts(n=3, bins=(3,)), latency=((28_111, 3),))
+        window = Window(
+            StackId("shop-r1"), 5.0, 6.0, Counts(n=3, e5=1, bins=(2,)), latency=((28_111, 2),), outcomes={"timeout": 1}
+        )
 
-        assert encode_past([window]) == [
-            '{"seconds":1.0,"live":{"n":3,"e5":0,"e5u":0,"e4":0,"e4u":0,"bins":[3]},"latency":{"live":[[28159,3]]}}'
-        ]
+        (line,) = encode_past([window])
+
+        assert decode_past(line) == Past(1.0, Counts(n=3, e5=1, bins=(2,)), ((28_159, 2),), timeouts=1)
 
 
 class TestFeed:
