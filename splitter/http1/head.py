@@ -4,7 +4,7 @@ Rule 1: reject, never repair.  A request that two servers could read in two ways
 502, and the connection that it came on is never used again.
 Rule 2: a head is read whole or not at all.  `request_end` and `response_end` find its end in what has come so far, and
 refuse early what can become no head.
-Rule 3: one exception for old clients: an empty line before a request is skipped (RFC 9112 §2.2).  Who buffers does it.
+Rule 3: one exception for old clients: empty lines before a request are skipped (RFC 9112 §2.2).  Who buffers does it.
 
 Cost: 1.5 µs for the start line and 0.3 µs for each field; a request whose field lines equal those of the former
 request on its connection costs 0.9 µs (`former`).

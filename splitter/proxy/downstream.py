@@ -13,6 +13,7 @@ Long because the states of a connection, which its events meet in any order, are
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Protocol, cast
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 # What the connection is about to get: a head; the rest of a body; nothing, as the request is complete; nothing that
 # would matter any more; nothing at all; bytes of another protocol, which the tunnel gets.
 _HEAD, _BODY, _WAIT, _LINGER, _CLOSING, _TUNNEL = range(6)
+
+_CR = 13
+_EMPTY_LINES = re.compile(rb"(?:\r\n)++")
 
 # Why we do not read.
 _FULL_STACK = 1  # the stack does not take the body
@@ -306,8 +310,8 @@ class ClientConnection(asyncio.Protocol, Timed):
     def _begin(self) -> bool:
         """Begin an exchange if there is a whole head; return whether there was."""
         data = self._inbox
-        if data[0] == 13 and data[:2] == b"\r\n":  # RFC 9112 §2.2: an empty line before a request
-            data = data[2:]
+        if data[0] == _CR and (empty := _EMPTY_LINES.match(data)):  # RFC 9112 §2.2
+            data = data[empty.end() :]
         try:
             end = request_end(data, self._scanned, self._gateway.times.head_limits)
             if end < 0:

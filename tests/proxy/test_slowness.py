@@ -128,6 +128,19 @@ class TestDeadlinesOfClients:
 
         assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
 
+    async def test_head_that_is_nothing_but_empty_lines(self, rig: Rig) -> None:
+        """
+        Empty lines are skipped, as many as come, and start the time of the head that they do not become.
+        """
+        await rig.live(serves())
+        client = await rig.client()
+        await client.send(b"\r\n" * 100_000)
+        await until(lambda: any(each._scanned for each in rig.listener._clients))
+
+        rig.pass_time(15)
+
+        assert await client.rest() == b""
+
     async def test_silence(self, rig: Rig) -> None:
         """
         A connection without a request is closed in silence, new or used.
