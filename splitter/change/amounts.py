@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from splitter.change import keys
 from splitter.change.devices import read_requests
-from splitter.change.quantities import size_bytes
+from splitter.change.quantities import size_bytes, whole_bytes
 from splitter.change.shapes import Fields, Value
 from splitter.template import BlockIo, DeviceRate, Limits, Service, Ulimit
 
@@ -88,10 +88,10 @@ def _restart_policy(value: Value) -> str:
 def _limits(found: Fields, resources: Fields, reserved: Fields) -> Limits:
     nested = resources.read("limits", lambda value: value.known(keys.LIMITS), Fields())
     return Limits(
-        memory_bytes=_limit(found.get("mem_limit"), nested.get("memory"), _size),
+        memory_bytes=_limit(found.get("mem_limit"), nested.get("memory"), _size, _size_text),
         cpus=_limit(found.get("cpus"), nested.get("cpus"), lambda value: value.decimal(0.0)),
         pids=_limit(found.get("pids_limit"), nested.get("pids"), lambda value: max(0, value.number(0, least=-1))),
-        memory_reservation_bytes=_limit(found.get("mem_reservation"), reserved.get("memory"), _size),
+        memory_reservation_bytes=_limit(found.get("mem_reservation"), reserved.get("memory"), _size, _size_text),
         memory_swap_bytes=found.read("memswap_limit", _swap, None) or None,
         memory_swappiness=found.read("mem_swappiness", _swappiness, None),
         shm_bytes=found.read("shm_size", _size, None) or None,
@@ -108,21 +108,33 @@ def _limits(found: Fields, resources: Fields, reserved: Fields) -> Limits:
     )
 
 
-def _limit(beside: Value | None, nested: Value | None, read: Callable[[Value], N]) -> N | None:
+def _limit(
+    beside: Value | None,
+    nested: Value | None,
+    read: Callable[[Value], N],
+    read_nested: Callable[[Value], N] | None = None,
+) -> N | None:
     """Return a limit that may stand in two places, as long as both say the same; 0 is unbounded."""
-    limits = [read(value) for value in (beside, nested) if value is not None]
+    places = ((beside, read), (nested, read_nested or read))
+    limits = [read(value) for value, read in places if value is not None]
     if beside is not None and len(set(limits)) > 1:
         beside.problem("deploy.resources says another limit; write one of them")
     return limits[0] or None if limits else None
 
 
 def _size(value: Value) -> int:
-    return value.convert(size_bytes, 0)
+    return value.convert(whole_bytes, 0)
+
+
+def _size_text(value: Value) -> int:
+    """Return a size under `deploy`, where the specification knows text alone."""
+    text = value.text("0")
+    return value.attempt(lambda: size_bytes(text), 0)
 
 
 def _swap(value: Value) -> int:
     """Return memory and swap together; -1 is endless swap, 0 the engine's default."""
-    return value.convert(lambda given: -1 if str(given).strip() == "-1" else size_bytes(given), 0)
+    return value.convert(lambda given: -1 if str(given).strip() == "-1" else whole_bytes(given), 0)
 
 
 def _swappiness(value: Value) -> int:

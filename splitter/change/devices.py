@@ -16,8 +16,13 @@ ALL = -1
 
 def read_devices(value: Value) -> tuple[Device, ...]:
     """Return the devices of `devices`, by their place in the container."""
-    found = [_long(item) if item.is_mapping else item.parse(parse_device, None) for item in value.items()]
+    found = [_long(item) if item.is_mapping else _short(item) for item in value.items()]
     return tuple(sorted((device for device in found if device is not None), key=lambda device: device.target))
+
+
+def _short(item: Value) -> Device | None:
+    text = item.text()
+    return item.attempt(lambda: parse_device(text), None) if item.is_text else None
 
 
 def _long(item: Value) -> Device | None:

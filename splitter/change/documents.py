@@ -19,7 +19,7 @@ from splitter.template import Document, Grant
 SECRETS_FOLDER = "/run/secrets"
 MODE_MAX = 0o7777
 _OCTAL = re.compile(r"0?o?[0-7]{1,5}", re.ASCII)
-_ID_MAX = 2**31 - 1
+_ID_DIGITS = 9
 
 
 def read_document(key: str, value: Value, kind: str, around: Surroundings) -> Document:
@@ -109,7 +109,12 @@ def _grant(
 
 
 def _id(value: Value) -> int:
-    return value.number(0, most=_ID_MAX)
+    """Return a user or group by its number, which the specification wants as text."""
+    text = value.text("0")
+    if not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS):
+        value.problem(f"{text!r} is not the number of a user or group")
+        return 0
+    return int(text)
 
 
 def read_mode(value: Value) -> int:

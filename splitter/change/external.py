@@ -1,5 +1,6 @@
 """Resources that exist already and are not made by splitter."""
 
+from splitter.change import keys
 from splitter.change.shapes import Value
 
 
@@ -8,6 +9,6 @@ def read_external(value: Value | None) -> tuple[bool, str]:
     if value is None:
         return False, ""
     if value.is_mapping:
-        names = value.entries()
+        names = value.known(keys.EXTERNAL)
         return True, names["name"].text() if "name" in names else ""
     return value.boolean(), ""

@@ -8,7 +8,7 @@ from splitter.change.commands import read_words
 from splitter.change.folders import resolved
 from splitter.change.labels import read_labels
 from splitter.change.networks import read_hosts
-from splitter.change.quantities import size_bytes
+from splitter.change.quantities import whole_bytes
 from splitter.change.shapes import Fields, Value
 from splitter.change.variables import Surroundings, passed_through
 from splitter.template import Build, Service
@@ -82,7 +82,7 @@ def _build(value: Value, around: Surroundings) -> Build:
         cache_from=found.read("cache_from", Value.texts, ()),
         network=found.read("network", Value.text, ""),
         platform=found.read("platforms", _platform, ""),
-        shm_bytes=found.read("shm_size", lambda value: value.convert(size_bytes, 0), None),
+        shm_bytes=found.read("shm_size", lambda value: value.convert(whole_bytes, 0), None),
         extra_hosts=found.read("extra_hosts", read_hosts, ()),
     )
 

@@ -196,6 +196,9 @@ RESTART_POLICY: Mapping[str, Key] = {
     **_all(_SWARM, "delay window"),
 }
 
+EXTERNAL: Mapping[str, Key] = _all(_DO, "name")
+"""The old form `external: {name: x}` of networks and volumes."""
+
 NETWORK: Mapping[str, Key] = {
     **_all(_DO, "name driver driver_opts internal external labels"),
     **_note("attachable", "every container of the stack may join its networks"),

@@ -117,6 +117,7 @@ class _Loading:
     ) -> Template:
         """Return what the merged files say.  Raises TemplateError with every mistake of content."""
         found = Value(root, (), root.place, self._report).known(keys.FILE)
+        found.read("name", Value.text, "")
         written = found["services"].entries() if "services" in found else {}
         if not written and not self._report.problems:
             self._report.problems.append(root.place.problem("services", "no service stands here; write at least one"))
@@ -215,7 +216,7 @@ class _Resources:
 
 
 def _entries(found: Fields, key: str) -> dict[str, Value]:
-    return found.read(key, lambda value: {} if value.is_null else value.entries(), {})
+    return found.read(key, Value.entries, {})
 
 
 def _only(resources: Mapping[str, T], used: set[str]) -> dict[str, T]:

@@ -142,7 +142,7 @@ def _subnet(item: Node) -> Hashable:
 def _assignments(node: Node) -> Node:
     """Return `[A=1, B]` as `{A: 1, B: null}`; what is not such a list is left for the reader to refuse."""
     scalars = _scalar_items(node)
-    if scalars is None:
+    if scalars is None or not all(isinstance(item.value, str) for item in scalars):
         return node
     entries = {}
     for item in scalars:

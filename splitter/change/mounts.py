@@ -9,7 +9,7 @@ from splitter.change import keys, labels
 from splitter.change.documents import read_mode
 from splitter.change.external import read_external
 from splitter.change.folders import Folders, resolved
-from splitter.change.quantities import size_bytes
+from splitter.change.quantities import size_bytes, whole_bytes
 from splitter.change.shapes import Fields, Value
 from splitter.template import Mount, MountType, Volume, VolumesFrom
 
@@ -30,7 +30,7 @@ def read_volume(key: str, value: Value) -> Volume:
         key=key,
         name=name or (key if external else ""),
         driver=found.read("driver", Value.text, ""),
-        driver_opts=found.read("driver_opts", labels.read_labels, {}),
+        driver_opts=found.read("driver_opts", Value.options, {}),
         external=external,
         labels=found.read("labels", lambda value: labels.read_labels(value, labels.VOLUME_LABELS), {}),
     )
@@ -130,7 +130,7 @@ def _with_options(mount: Mount, found: Fields) -> Mount:
             nocopy = volume.read("nocopy", Value.boolean, False)
             return replace(mount, nocopy=nocopy, labels=volume.read("labels", labels.read_labels, {}))
         case MountType.TMPFS:
-            size = memory.read("size", lambda value: (f"size={value.convert(size_bytes, 0)}",), ())
+            size = memory.read("size", lambda value: (f"size={value.convert(whole_bytes, 0)}",), ())
             mode = memory.read("mode", lambda value: (f"mode={read_mode(value):o}",), ())
             return replace(mount, options=(*mode, *size))
 

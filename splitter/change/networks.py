@@ -36,7 +36,7 @@ def read_network(key: str, value: Value) -> Network:
         key=key,
         name=name or (key if external else ""),
         driver=driver,
-        driver_opts=found.read("driver_opts", read_labels, {}),
+        driver_opts=found.read("driver_opts", Value.options, {}),
         internal=found.read("internal", Value.boolean, False),
         external=external,
         labels=found.read("labels", read_labels, {}),
@@ -51,7 +51,7 @@ def _ipam(value: Value) -> Ipam:
     return Ipam(
         driver=found.read("driver", Value.text, ""),
         pools=tuple(_pool(item) for item in found.read("config", Value.items, [])),
-        options=found.read("options", read_labels, {}),
+        options=found.read("options", Value.options, {}),
     )
 
 
@@ -158,7 +158,7 @@ def _attachment(network: str, found: Fields) -> Attachment:
         ipv6_address=found.read("ipv6_address", _address_of(6), ""),
         link_local_ips=tuple(sorted({read_address(item) for item in link_local})),
         mac_address=found.read("mac_address", read_mac, ""),
-        driver_opts=found.read("driver_opts", read_labels, {}),
+        driver_opts=found.read("driver_opts", Value.options, {}),
     )
 
 

@@ -57,6 +57,13 @@ def size_bytes(value: object) -> int:
     return int(Decimal(match[1]) * 1024 ** _SIZE_POWERS[match[2].lower()])
 
 
+def whole_bytes(value: object) -> int:
+    """Return a size of which there is no half: a number is one of bytes, a text may be `1.5gb`."""
+    if isinstance(value, float):
+        raise ValueError(f"{value} is not a whole number of bytes; write for example 512m")  # noqa: TRY004 - one family
+    return size_bytes(value)
+
+
 def share_bp(value: object) -> int:
     """Return a share of traffic in basis points: `5%` is 500; steps finer than 0.01 % and shares above 100 % fail."""
     percent = _percent(value)

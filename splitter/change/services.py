@@ -106,9 +106,10 @@ def _with_namespaces(service: Service, found: Fields) -> Service:
 
 
 def _namespace(value: Value, known: tuple[str, ...]) -> str:
-    if value.is_null:
+    key = value.path[-1]
+    if value.is_null and key == "pid":
         return ""
-    mode, key = value.text(), value.path[-1]
+    mode = value.text()
     may_share = key in {"ipc", "pid"}
     if mode.startswith("container:"):
         value.problem("the namespace of a container that is not in this file cannot be joined; name a service")
@@ -130,7 +131,7 @@ def _with_surroundings(service: Service, found: Fields) -> Service:
         cgroup_parent=found.read("cgroup_parent", Value.text, ""),
         runtime=found.read("runtime", Value.text, ""),
         logging=found.read("logging", _logging, Logging()),
-        storage_opt=found.read("storage_opt", read_labels, {}),
+        storage_opt=found.read("storage_opt", Value.options, {}),
         sysctls=found.read("sysctls", read_labels, {}),
         annotations=found.read("annotations", read_labels, {}),
     )
@@ -138,26 +139,31 @@ def _with_surroundings(service: Service, found: Fields) -> Service:
 
 def _logging(value: Value) -> Logging:
     found = value.known(keys.LOGGING)
-    return Logging(found.read("driver", Value.text, ""), found.read("options", read_labels, {}))
+    return Logging(found.read("driver", Value.text, ""), found.read("options", Value.options, {}))
 
 
 def _with_rights(service: Service, found: Fields, around: Surroundings) -> Service:
     """Return the service with what its processes may do."""
     return replace(
         service,
-        cap_add=found.read("cap_add", _set, ()),
-        cap_drop=found.read("cap_drop", _set, ()),
+        cap_add=found.read("cap_add", _names, ()),
+        cap_drop=found.read("cap_drop", _names, ()),
         privileged=found.read("privileged", Value.boolean, False),
         security_opt=found.read("security_opt", lambda value: _security(value, around), ()),
         read_only=found.read("read_only", Value.boolean, False),
-        group_add=found.read("group_add", _set, ()),
+        group_add=found.read("group_add", _groups, ()),
         devices=found.read("devices", read_devices, ()),
         device_cgroup_rules=found.read("device_cgroup_rules", read_cgroup_rules, ()),
     )
 
 
-def _set(value: Value) -> tuple[str, ...]:
-    """Return a list whose order means nothing, numbers as text."""
+def _names(value: Value) -> tuple[str, ...]:
+    """Return a list whose order means nothing."""
+    return tuple(sorted(set(value.texts())))
+
+
+def _groups(value: Value) -> tuple[str, ...]:
+    """Return groups by name or number."""
     return tuple(sorted({item.parse(str, "") for item in value.items()}))
 
 

@@ -57,6 +57,10 @@ class Value:
         return isinstance(self.node, ScalarNode) and isinstance(self.node.value, bool)
 
     @property
+    def is_text(self) -> bool:
+        return isinstance(self.node, ScalarNode) and isinstance(self.node.value, str)
+
+    @property
     def is_list(self) -> bool:
         return isinstance(self.node, ListNode)
 
@@ -185,13 +189,18 @@ class Value:
         if isinstance(self.node, MapNode):
             return {key: value.scalar() for key, value in self.entries().items()}
         items = self.items() if self.is_list else [self]
-        wrong = [item for item in items if not self.is_list or not isinstance(item.node, ScalarNode)]
+        wrong = [item for item in items if not self.is_list or not item.is_text]
         for value in wrong:
             value.problem(f"{value.kind} stands where NAME=value, or a mapping of names, is expected")
         if wrong:
             return {}
         pairs = (item.node.text.partition("=") for item in items if isinstance(item.node, ScalarNode))
         return {name: value if separator else None for name, separator, value in pairs}
+
+    def options(self) -> dict[str, str]:
+        """Return a mapping of single values as text, by name; a list is none."""
+        options = {name: value.scalar() or "" for name, value in self.entries().items()}
+        return dict(sorted(options.items()))
 
     def known(self, table: Mapping[str, Key]) -> "Fields":
         """Return the values of the keys that have effect; say what is wrong with the others, `x-` keys apart."""
