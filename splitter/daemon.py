@@ -41,6 +41,7 @@ from splitter.model import StackId
 from splitter.proxy import descriptors
 from splitter.proxy.access import AccessLog
 from splitter.proxy.gateway import Gateway
+from splitter.proxy.health import Health
 from splitter.proxy.listener import Listener
 from splitter.rollout.controller import Controller
 from splitter.rollout.journal import Journal
@@ -102,6 +103,7 @@ class Daemon:
         self.gateway = Gateway(self.active, self.ledger, config.proxy, access=self.access)
         rules = [rule for app in config.apps.values() for rule in app.routes]
         dice = random.Random()  # noqa: S311 - it splits traffic and keeps no secret
+        self.health = Health(self.gateway, config.health)
         self.switch = BuiltinSwitch(self.active, rules, self.gateway.drain, dice.randrange)
         self.alerts = Alerts(config.alerts)
         self.listeners = [Listener(options, self.gateway) for options in config.listeners]
@@ -124,6 +126,7 @@ class Daemon:
             stack.push_async_callback(listener.close, 0.0)  # where the start fails; else it is closed by then
             await listener.start()
             log.info("listening on %s:%s", *listener.address)
+        await stack.enter_async_context(_tasks({"health": self.health.run()}))
         await stack.enter_async_context(_tasks({name: one.run() for name, one in self.controllers.items()}))
         for listener in self.listeners:
             stack.push_async_callback(listener.close, DRAIN_TIMEOUT_S)
@@ -141,6 +144,7 @@ class Daemon:
             alerts=self.alerts.totals,
             access=self.access,
             parked=self.gateway.parking.counts,
+            standings=self.gateway.standings,
         )
 
     def rotate(self) -> None:
@@ -168,6 +172,7 @@ class Daemon:
             clock=self.clock,
             judges=Judge,
             forget=self._forget,
+            health=self.health.trouble,
         )
 
     def _forget(self, stack: StackId) -> None:

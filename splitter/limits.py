@@ -44,6 +44,8 @@ IDLE_PER_ENDPOINT_MAX = 256
 PARKED_REQUESTS_MAX = 1_000  # per app
 UNPARKED_PER_TURN = 64  # 5 ms of the loop's time
 CLIENT_CONNECTIONS_MAX = 20_000
+ACCESS_LOG_QUEUE_MAX = 50_000  # lines that wait for the disk: about 25 MiB
+ACCESS_LOG_FLUSH_S = 1.0
 DESCRIPTORS_KEPT_MIN = 64  # that clients do not get: for connections to stacks, the journal and the engine
 DESCRIPTORS_KEPT_SHARE = 8  # or so much of all, if that is more: one in eight
 ACCEPT_PAUSE_S = 1.0  # out of descriptors; then we look again
@@ -51,8 +53,16 @@ ACCEPT_WARNING_S = 60.0  # one line in the log about that in this time
 MIRROR_REQUEST_BYTES_MAX = 256 * 1024  # of one copy, that its shadow has not taken; then the copy is given up
 MIRROR_STACK_BYTES_MAX = 32 * 1024 * 1024  # of all copies of a stack together
 MIRROR_CONNECTIONS_PER_ENDPOINT_MAX = 128  # copies at once: more says nothing that these do not
-ACCESS_LOG_QUEUE_MAX = 50_000  # lines that wait for the disk: about 25 MiB
-ACCESS_LOG_FLUSH_S = 1.0
+
+# --- The data plane: health --------------------------------------------------------------------------------------
+PROBE_INTERVAL_S = 5.0
+PROBE_TIMEOUT_S = 2.0
+PROBES_UNHEALTHY = 3  # judge.md 7: a health check that failed three times in a row
+PROBES_HEALTHY = 2
+EJECT_AFTER_FAILURES = 5
+EJECT_FOR_S = 30.0
+EJECT_SHARE_MAX_BP = 5_000
+EJECTION_FACTOR_MAX = 10  # an endpoint that relapses sits out longer and longer, up to so many times as long
 
 # --- Weights -----------------------------------------------------------------------------------------------------
 WEIGHT_TOTAL = 10_000  # basis points: the smallest step is 0.01 %

@@ -87,6 +87,7 @@ class RouteRule:
 
     `host` is empty (any), a name, or `*.` and a name (any host below it).  `port` 0 is the service's only one.
     `testers` None: nobody may name a stack.  `served_by` is the response field that names the stack; empty: none does.
+    `health` is the path that probes of the service ask for; empty: that it accepts a connection is enough.
     """
 
     app: str
@@ -96,6 +97,7 @@ class RouteRule:
     port: int = 0
     testers: AllowedTesters | None = None
     served_by: str = ""
+    health: str = ""
 
     @property
     def label(self) -> str:

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from splitter.alerts import AlertTotals
 from splitter.kpi import Ledger
 from splitter.limits import WEIGHT_TOTAL
-from splitter.model import StackId, Window
+from splitter.model import Endpoint, StackId, Window
 from splitter.rollout.controller import Controller
 from splitter.rollout.machine import State
 
@@ -52,6 +52,15 @@ class AccessTotals(Protocol):
     lost: int
 
 
+class Health(Protocol):
+    """How an endpoint does."""
+
+    is_unhealthy: bool
+    ejections: int
+    probes_passed: int
+    probes_failed: int
+
+
 class Figures(Collector):
     """Reads the controllers' statuses and the ledger's totals at every scrape."""
 
@@ -65,9 +74,10 @@ class Figures(Collector):
         alerts: Callable[[], Sequence[AlertTotals]] = tuple,
         access: AccessTotals | None = None,
         parked: Callable[[], Mapping[str, int]] = dict,
+        standings: Callable[[StackId], Mapping[Endpoint, Health]] = lambda stack: {},
     ) -> None:
         """`flips` says how many route tables were published, `alerts` what became of alerts, `parked` how many
-        requests of each parked app wait.
+        requests of each parked app wait, `standings` how each endpoint of a stack does.
         """
         self._controllers = controllers
         self._ledger = ledger
@@ -76,6 +86,7 @@ class Figures(Collector):
         self._alerts = alerts
         self._access = access
         self._parked = parked
+        self._standings = standings
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family; called by the registry."""
@@ -96,6 +107,7 @@ class Figures(Collector):
         yield from self._uses()
         yield from self._requests()
         yield from self._routes()
+        yield from self._endpoints()
 
     @staticmethod
     def _logged(access: AccessTotals) -> Metric:
@@ -193,6 +205,23 @@ class Figures(Collector):
                 for phase, latency in one.latencies.items():
                     phases.add_metric([app, role, route, phase], *histogram(latency, PHASE_BUCKETS_S))
         yield from (methods, phases)
+
+    def _endpoints(self) -> Iterator[Metric]:
+        labels = ["app", "role"]
+        endpoints = GaugeMetricFamily("splitter_endpoints", "Endpoints that requests may go to.", labels=labels)
+        ill = GaugeMetricFamily("splitter_endpoints_unhealthy", "Endpoints that fail their probes.", labels=labels)
+        out = CounterMetricFamily(
+            "splitter_ejections", "How often an endpoint was left out because it gave no answers.", labels=labels
+        )
+        probes = CounterMetricFamily("splitter_probes", "Probes of endpoints.", labels=[*labels, "outcome"])
+        for app, role, stack in self._serving():
+            standings = self._standings(stack).values()
+            endpoints.add_metric([app, role], len(standings))
+            ill.add_metric([app, role], sum(each.is_unhealthy for each in standings))
+            out.add_metric([app, role], sum(each.ejections for each in standings))
+            probes.add_metric([app, role, "passed"], sum(each.probes_passed for each in standings))
+            probes.add_metric([app, role, "failed"], sum(each.probes_failed for each in standings))
+        yield from (endpoints, ill, out, probes)
 
     def _totals(self) -> Iterator[tuple[str, str, Window]]:
         for app, role, stack in self._serving():

@@ -97,7 +97,8 @@ def _stacks(status: Json) -> Table:
 
 def _stack_cells(role: str, stack: Json) -> Iterator[Text]:
     yield Text(role, style="bold" if stack["is_up"] else "bold red")
-    yield Text(stack["id"].rpartition("-")[2] + ("" if stack["is_up"] else " (down)"))
+    ill = " (unhealthy)" if stack["unhealthy"] else ""
+    yield Text(stack["id"].rpartition("-")[2] + (ill if stack["is_up"] else " (down)"))
     yield Text(f"{stack['services']} service" + ("" if stack["services"] == 1 else "s"))
     yield Text(f"{stack['requests']:,} req".replace(",", "\u202f"))
     yield Text("errors –" if stack["error_rate"] is None else f"errors {stack['error_rate'] * 100:.2f} %")
@@ -127,6 +128,9 @@ def _evidence(verdicts: list[Json]) -> Table:
 
 
 def _footer(status: Json) -> Iterator[str]:
+    for role in ("live", "shadow"):
+        if (stack := status[role]) is not None and stack["unhealthy"]:
+            yield f"{role}: {stack['unhealthy']}"
     cost = status["rollback_cost"]
     if status["shadow"] and cost:
         reasons = ", ".join(str(reason["id"]) for reason in cost["reasons"])

@@ -10,14 +10,14 @@ from provisioners.docker import DockerOptions
 from splitter.alerts import Webhook
 from splitter.config.analysis import Analysis, judge_config
 from splitter.config.checks import absolute
-from splitter.config.document import AccessLog, Admin, App, Document, Rollout
+from splitter.config.document import AccessLog, Admin, App, Document, Health, Rollout
 from splitter.config.options import AdminOptions, Config
 from splitter.config.problems import Misfit
 from splitter.config.proxying import proxy_options
 from splitter.config.traffic import allowed_testers, sticky_value
 from splitter.errors import OperatorError
 from splitter.judge.config import OnUndecided
-from splitter.proxy.options import STDOUT, AccessOptions, ListenerOptions
+from splitter.proxy.options import STDOUT, AccessOptions, HealthOptions, ListenerOptions
 from splitter.rollout.options import AppOptions, CostLimits, RolloutOptions
 from splitter.routing import RouteRule
 
@@ -41,6 +41,7 @@ def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
         apps=apps,
         proxy=proxy_options(document.proxy),
         access_log=_access_log(document.access_log, file),
+        health={name: _health(app.health) for name, app in document.apps.items()},
         docker=DockerOptions(
             base_url=document.docker.host, endpoint=document.docker.endpoint, pull=document.docker.pull
         ),
@@ -60,6 +61,15 @@ def _access_log(section: AccessLog, file: Path) -> AccessOptions | None:
         return None
     to = section.to if section.to == STDOUT else str(absolute(section.to, file))
     return AccessOptions(to=to, flush_s=section.flush, queue_max=section.queue_max)
+
+
+def _health(section: Health) -> HealthOptions:
+    return HealthOptions(
+        interval_s=section.interval,
+        timeout_s=section.timeout,
+        unhealthy=section.unhealthy,
+        healthy=section.healthy,
+    )
 
 
 def _app(name: str, app: App, file: Path) -> AppOptions:
@@ -83,7 +93,8 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
 def _routes(name: str, app: App) -> tuple[RouteRule, ...]:
     testers, served_by = allowed_testers(app.testers), app.served_by or ""
     return tuple(
-        RouteRule(name, route.host, route.path, route.service, route.port, testers, served_by) for route in app.routes
+        RouteRule(name, route.host, route.path, route.service, route.port, testers, served_by, route.health or "")
+        for route in app.routes
     )
 
 

@@ -34,6 +34,7 @@ from splitter.config.units import (
 )
 from splitter.contracts import Severity
 from splitter.limits import ACCESS_LOG_FLUSH_S, ACCESS_LOG_QUEUE_MAX, STEPS_MAX, TEMPLATE_FILES_MAX, WEIGHT_TOTAL
+from splitter.proxy.options import HealthOptions
 from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
 
 APP_NAME_CHARS_MAX = 30  # with a revision and a service it must still fit into a container's and a network's name
@@ -42,12 +43,16 @@ ROUTES_MAX = 1_000
 LISTENERS_MAX = 64
 APPS_MAX = 200
 ALERTS_MAX = 16
+PROBES_MAX = 100
 ACCESS_LOG_FLUSH_MAX_S = 60.0
 ACCESS_LOG_QUEUE_BOUND = 1_000_000
 
 _APP_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
+_TARGET = re.compile(r"/[!-\"$-~]*", re.ASCII)
+
+_HEALTH = HealthOptions()
 _ROLLOUT = RolloutOptions()
 _COST = CostLimits()
 _DOCKER = DockerOptions()
@@ -73,6 +78,12 @@ def _token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _probe_path(path: str) -> str:
+    if not _TARGET.fullmatch(path):
+        raise ValueError(f"{path!r} is no path; write for example /healthz")
+    return path
+
+
 AppName: TypeAlias = Annotated[str, AfterValidator(_app_name)]
 Variable: TypeAlias = Annotated[str, AfterValidator(_variable)]
 Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
@@ -93,6 +104,17 @@ class Admin(Section):
     """What a caller over TCP must send as `Authorization: Bearer …` to change anything. Null: nobody may, over TCP."""
 
 
+class Health(Section):
+    interval: Duration = _HEALTH.interval_s
+    """How often every endpoint is probed, at any time and not only in a rollout; 0: never."""
+    timeout: Moment = _HEALTH.timeout_s
+    """How long a probe may take."""
+    unhealthy: Annotated[Some, Field(le=PROBES_MAX)] = _HEALTH.unhealthy
+    """After so many failed probes in a row an endpoint gets no requests while another one is well."""
+    healthy: Annotated[Some, Field(le=PROBES_MAX)] = _HEALTH.healthy
+    """After so many good probes in a row it gets requests again."""
+
+
 class Route(Section):
     host: str = ""
     """The host name of the requests: `example.org`, `*.example.org` for every host below it, or empty for any."""
@@ -102,6 +124,8 @@ class Route(Section):
     """The template's service that answers."""
     port: Port = 0
     """The service's port, in its container. 0: the only one that it exposes."""
+    health: Annotated[str, AfterValidator(_probe_path)] | None = None
+    """The path that probes of the service ask for; below 400 is well. Null: it is well if it accepts a connection."""
 
 
 class StaticService(Section):
@@ -203,6 +227,8 @@ class App(Section):
     """How a rollout goes on from step to step."""
     analysis: Analysis = Analysis()
     """How live and shadow are compared, and what proves the shadow worse or not worse."""
+    health: Health = Health()
+    """How its endpoints are probed."""
     rollback_cost: RollbackCost = RollbackCost()
     """From how many points of rollback cost a person is warned or asked."""
     on_stop: OnStop = OnStop.KEEP
@@ -210,7 +236,7 @@ class App(Section):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> "App":
-        wrong = [*self._misfits_of_source(), *self._misfits_of_time()]
+        wrong = [*self._misfits_of_source(), *self._misfits_of_time(), *self._misfits_of_health()]
         if self.static is not None:
             known = ", ".join(sorted(self.static.services))
             for number, route in enumerate(self.routes):
@@ -231,6 +257,17 @@ class App(Section):
             example = "static: and its services" if self.provisioner == "static" else "template: compose.yaml"
             return [((), f"has no template; write for example {example}")]
         return []
+
+    def _misfits_of_health(self) -> list[Misfit]:
+        """Return the routes that would have one service probed in two ways."""
+        first: dict[tuple[str, int], str | None] = {}
+        wrong: list[Misfit] = []
+        for number, route in enumerate(self.routes):
+            health = first.setdefault((route.service, route.port), route.health)
+            if health != route.health:
+                message = f"another route has {route.service} probed by {health or 'a connection'}; write the same here"
+                wrong.append((("routes", number, "health"), message))
+        return wrong
 
     def _misfits_of_time(self) -> list[Misfit]:
         """Return what is wrong where analysis and rollout do not fit into each other."""

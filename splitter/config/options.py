@@ -7,7 +7,7 @@ from pathlib import Path
 from provisioners.docker import DockerOptions
 from splitter.alerts import Webhook
 from splitter.model import Endpoint
-from splitter.proxy.options import AccessOptions, ListenerOptions, ProxyOptions
+from splitter.proxy.options import AccessOptions, HealthOptions, ListenerOptions, ProxyOptions
 from splitter.rollout.options import AppOptions
 
 
@@ -36,5 +36,6 @@ class Config:
     proxy: ProxyOptions
     docker: DockerOptions
     access_log: AccessOptions | None = None
+    health: Mapping[str, HealthOptions] = field(default_factory=dict)
     alerts: tuple[Webhook, ...] = ()
     inline_templates: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.section import Section
-from splitter.config.units import Count, Duration, Moment, Networks, Size, Some, Texts, show_size
+from splitter.config.units import Count, Duration, Moment, Networks, Share, Size, Some, Texts, show_size
 from splitter.proxy.options import ProxyOptions
 
 BUFFER_BYTES_MIN = 4 * 1024
@@ -80,6 +80,12 @@ class Proxy(Section):
     """How many connections to one endpoint are kept for later."""
     parked_requests_max: Connections = _PROXY.parked_requests_max
     """How many requests of an app wait while it is parked (`splitter park`); one more is answered by 503."""
+    eject_after: Annotated[Count, Field(le=CONNECTIONS_MAX)] = _PROXY.eject_after
+    """After so many requests in a row that got no answer an endpoint gets none; a 5xx is an answer. 0: never."""
+    eject_for: Moment = _PROXY.eject_for_s
+    """For how long, the first time; each relapse makes it longer, up to ten times as long."""
+    eject_share_max: Share = _PROXY.eject_share_max_bp
+    """The largest part of a service's endpoints that may be ejected at once; the last one never is."""
     client_connections_max: Connections = _PROXY.client_connections_max
     """How many clients may be connected at once; one more is answered by 503 and closed."""
     mirror_request_max: Annotated[Size, Field(ge=BUFFER_BYTES_MIN)] = _PROXY.mirror_request_bytes_max
@@ -157,6 +163,9 @@ def proxy_options(section: Proxy) -> ProxyOptions:
         connections_per_endpoint_max=section.connections_per_endpoint_max,
         idle_per_endpoint_max=section.idle_per_endpoint_max,
         parked_requests_max=section.parked_requests_max,
+        eject_after=section.eject_after,
+        eject_for_s=section.eject_for,
+        eject_share_max_bp=section.eject_share_max,
         client_connections_max=section.client_connections_max,
         mirror_request_bytes_max=section.mirror_request_max,
         mirror_stack_bytes_max=section.mirror_stack_max,

@@ -47,6 +47,7 @@ _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE
 _CONTINUE = 100
 _UNSERVED = "exhausted"  # splitter itself could not send the request, which says nothing of the stack
 _FAILURE = 500  # and above: the server failed (RFC 9110 §15.6)
+_NO_ANSWER = frozenset({"connect", "connect_timeout", "protocol", "reset", "timeout"})  # reasons, of an endpoint
 _OUTCOMES = {"full": "connect", "connect_timeout": "connect"}  # of a failed attempt, where it is not the reason's word
 
 
@@ -285,6 +286,7 @@ class Exchange:
             pool.in_flight += 1
             self._connect(pool)
         elif connection is None and not self._is_cut_short and (untried := self._untried(pool)) is not None:
+            self._blame(pool, error)
             self._attempt(untried)
         else:
             self._end_failed(error)
@@ -416,8 +418,12 @@ class Exchange:
     def _untried(self, pool: Pool) -> Pool | None:
         """Return a pool of the same arm that has not failed this request to connect."""
         self._tried += (pool,)
-        left = [other for other in self._lane.pools if other not in self._tried]
-        return min(left, key=lambda other: other.in_flight) if left else None
+        return self._lane.pick_other(self._tried)
+
+    def _blame(self, pool: Pool, error: UpstreamError) -> None:
+        """Hold a failure against the endpoint, unless it is a drain's doing or ours."""
+        if not self._is_cut_short and error.reason in _NO_ANSWER:
+            self._lane.blame(pool, self._gateway.options)
 
     def _elsewhere(self) -> Arm | None:
         """Return the arm that may serve after a failure, as the current table has it; None: nobody."""
@@ -495,7 +501,9 @@ class Exchange:
         """Let go of the connection of a response that is complete; it may carry another request."""
         connection, self._connection = self._connection, None
         assert connection is not None
-        self._pool.in_flight -= 1
+        pool = self._pool
+        pool.in_flight -= 1
+        pool.failures = 0
         connection.release()
 
     def _record(self, status: int) -> None:
@@ -518,6 +526,7 @@ class Exchange:
     def _end_failed(self, error: UpstreamError) -> None:
         """Count the failure of the present arm."""
         self._is_over = True
+        self._blame(self._pool, error)
         traffic = self._lane.traffic
         traffic.leave(self)
         if self._outside or error.reason == _UNSERVED:

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -27,6 +27,7 @@ from splitter.proxy.options import ProxyOptions
 from splitter.proxy.outbox import Outbox
 from splitter.proxy.parking import Parking
 from splitter.proxy.pool import Pool
+from splitter.proxy.standing import Standing
 from splitter.proxy.times import Times
 from splitter.proxy.traffic import Lane, Traffic
 from splitter.routing import ActiveTable, Arm, RouteTable
@@ -126,8 +127,11 @@ class Gateway:
         if self._lanes_table is not self.active.current:
             self._lanes_table = self.active.current
             self._lanes.clear()
-            for traffic in self._traffic.values():
-                traffic.prune()
+            named: dict[StackId, set[Endpoint]] = {}
+            for each in (arm for route in self.active.current.routes for arm in route.arms):
+                named.setdefault(each.stack, set()).update(each.endpoints)
+            for stack, traffic in self._traffic.items():
+                traffic.prune(named.get(stack, ()))
         lane = self._lanes.get(id(arm))
         if lane is None:
             traffic = self._traffic_of(arm.stack)
@@ -158,6 +162,15 @@ class Gateway:
         """Return whether a peer is believed what it says of others."""
         networks = self.options.trusted_peers
         return bool(networks) and is_trusted(address, networks)
+
+    def standing(self, stack: StackId, endpoint: Endpoint) -> Standing:
+        """Return how an endpoint of `stack`, which the current table names, does."""
+        return self._traffic_of(stack).standing(endpoint)
+
+    def standings(self, stack: StackId) -> Mapping[Endpoint, Standing]:
+        """Return how each endpoint of `stack` does; empty for a stack never seen."""
+        traffic = self._traffic.get(stack)
+        return traffic.standings if traffic else {}
 
     def in_flight(self, stack: StackId) -> int:
         """Return how many requests `stack` has in flight."""
@@ -220,16 +233,23 @@ class Gateway:
     def _pool(self, traffic: Traffic, endpoint: Endpoint) -> Pool:
         pool = traffic.pools.get(endpoint)
         if pool is None:
-            pool = traffic.pools[endpoint] = self._new_pool(endpoint, self.options.connections_per_endpoint_max)
+            pool = traffic.pools[endpoint] = self._new_pool(
+                endpoint, traffic.standing(endpoint), self.options.connections_per_endpoint_max
+            )
         return pool
 
     def _mirror_pool(self, endpoint: Endpoint) -> Pool:
-        return self._new_pool(endpoint, self.options.mirror_connections_per_endpoint_max)
+        return self._new_pool(endpoint, Standing(), self.options.mirror_connections_per_endpoint_max)
 
-    def _new_pool(self, endpoint: Endpoint, connections_max: int) -> Pool:
-        idle_max = min(self.options.idle_per_endpoint_max, connections_max)
+    def _new_pool(self, endpoint: Endpoint, standing: Standing, connections_max: int) -> Pool:
         return Pool(
-            endpoint, self.deadlines, self.outbox, self.times, connections_max=connections_max, idle_max=idle_max
+            endpoint,
+            self.deadlines,
+            self.outbox,
+            self.times,
+            standing,
+            connections_max=connections_max,
+            idle_max=min(self.options.idle_per_endpoint_max, connections_max),
         )
 
 

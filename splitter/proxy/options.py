@@ -31,6 +31,16 @@ class AccessOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthOptions:
+    """How the endpoints of an app are probed; `interval_s` 0: not at all."""
+
+    interval_s: float = limits.PROBE_INTERVAL_S
+    timeout_s: float = limits.PROBE_TIMEOUT_S
+    unhealthy: int = limits.PROBES_UNHEALTHY
+    healthy: int = limits.PROBES_HEALTHY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyOptions:
     """Times, room and connections, for all listeners and stacks.
 
@@ -43,6 +53,8 @@ class ProxyOptions:
     `tunnel_idle_timeout_s` may pass without a byte.
     `body_bytes_max` 0 is no bound: bodies are streamed, never held.  A copy for a shadow is given up when that leaves
     more than `mirror_request_bytes_max` of it untaken, or `mirror_stack_bytes_max` of all its copies.
+    An endpoint that gave no answer to `eject_after` requests in a row (0: never) gets none for `eject_for_s`, or longer
+    if it relapses, unless more than `eject_share_max_bp` of its service's endpoints would be out.
     """
 
     trusted_peers: tuple[Network, ...] = ()
@@ -69,6 +81,9 @@ class ProxyOptions:
     connections_per_endpoint_max: int = limits.CONNECTIONS_PER_ENDPOINT_MAX
     idle_per_endpoint_max: int = limits.IDLE_PER_ENDPOINT_MAX
     parked_requests_max: int = limits.PARKED_REQUESTS_MAX
+    eject_after: int = limits.EJECT_AFTER_FAILURES
+    eject_for_s: float = limits.EJECT_FOR_S
+    eject_share_max_bp: int = limits.EJECT_SHARE_MAX_BP
     client_connections_max: int = limits.CLIENT_CONNECTIONS_MAX
     mirror_request_bytes_max: int = limits.MIRROR_REQUEST_BYTES_MAX
     mirror_stack_bytes_max: int = limits.MIRROR_STACK_BYTES_MAX

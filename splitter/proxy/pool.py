@@ -15,6 +15,7 @@ from splitter.http1.head import ResponseFields
 from splitter.model import Endpoint
 from splitter.proxy.deadlines import Deadlines
 from splitter.proxy.outbox import Outbox
+from splitter.proxy.standing import Standing
 from splitter.proxy.times import Times
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """The connections of one stack to one endpoint.  `in_flight` is kept by the requesters."""
+    """The connections of one stack to one endpoint.  `in_flight` and `failures` are kept by the requesters."""
 
     __slots__ = (
         "_connections_max",
@@ -30,11 +31,13 @@ class Pool:
         "_idle_max",
         "deadlines",
         "endpoint",
+        "failures",
         "former",
         "in_flight",
         "is_closed",
         "open",
         "outbox",
+        "standing",
         "times",
     )
 
@@ -44,6 +47,7 @@ class Pool:
         deadlines: Deadlines,
         outbox: Outbox,
         times: Times,
+        standing: Standing,
         *,
         connections_max: int,
         idle_max: int,
@@ -52,6 +56,8 @@ class Pool:
         self.deadlines = deadlines
         self.outbox = outbox
         self.times = times
+        self.standing = standing
+        self.failures = 0  # requests in a row that got no answer
         self.open = 0  # connections, those being made included
         self.in_flight = 0
         self.is_closed = False

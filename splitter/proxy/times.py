@@ -14,6 +14,7 @@ class Times:
         "body_grace",
         "body_rate",
         "connect",
+        "ejection",
         "first_byte",
         "head",
         "head_limits",
@@ -34,6 +35,7 @@ class Times:
         self.body_rate = max(1, round(options.body_rate_bytes_per_s * TICK_S))  # bytes per tick
         self.keep_alive = ticks(options.keep_alive_timeout_s)
         self.connect = ticks(options.connect_timeout_s)
+        self.ejection = ticks(options.eject_for_s)
         self.first_byte = ticks(options.first_byte_timeout_s)
         self.response = ticks(options.response_timeout_s)
         self.upstream_idle = ticks(options.upstream_idle_timeout_s)

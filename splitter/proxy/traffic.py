@@ -10,16 +10,23 @@ Cost: entering and leaving are O(1).
 """
 
 import asyncio
+import logging
+from collections.abc import Collection
 from enum import Enum
 from typing import Protocol
 
 from splitter.contracts import DrainLimits
 from splitter.kpi import InFlight, Recorder
-from splitter.limits import TUNNEL_FAREWELL_S
+from splitter.limits import TUNNEL_FAREWELL_S, WEIGHT_TOTAL
 from splitter.model import Endpoint, StackId
 from splitter.phases import Phases
+from splitter.proxy.deadlines import TICK_S
+from splitter.proxy.options import ProxyOptions
 from splitter.proxy.pool import Pool
+from splitter.proxy.standing import Standing
 from splitter.routing import Arm
+
+log = logging.getLogger(__name__)
 
 
 class DrainClass(Enum):
@@ -59,12 +66,13 @@ class Sampled(Cuttable, InFlight, Protocol):
 class Traffic:
     """One stack's requests in flight and its pools."""
 
-    __slots__ = ("_in_flight", "_is_empty", "pools", "recorder", "stack")
+    __slots__ = ("_in_flight", "_is_empty", "pools", "recorder", "stack", "standings")
 
     def __init__(self, stack: StackId, recorder: Recorder) -> None:
         self.stack = stack
         self.recorder = recorder
         self.pools: dict[Endpoint, Pool] = {}
+        self.standings: dict[Endpoint, Standing] = {}
         self._in_flight: set[Cuttable] = set()
         self._is_empty: asyncio.Event | None = None  # while somebody drains
 
@@ -120,9 +128,15 @@ class Traffic:
             return False
         return True
 
-    def prune(self) -> None:
-        """Forget pools without a connection: a stack that was restarted answers elsewhere."""
-        self.pools = {endpoint: pool for endpoint, pool in self.pools.items() if pool.open}
+    def standing(self, endpoint: Endpoint) -> Standing:
+        """Return how `endpoint` does; of one never seen, well."""
+        return self.standings.setdefault(endpoint, Standing())
+
+    def prune(self, named: Collection[Endpoint]) -> None:
+        """Forget endpoints that are not `named` and have no connection: a restarted stack answers elsewhere."""
+        self.pools = {endpoint: pool for endpoint, pool in self.pools.items() if pool.open or endpoint in named}
+        kept = {*named, *self.pools}
+        self.standings = {endpoint: one for endpoint, one in self.standings.items() if endpoint in kept}
 
     def close(self) -> None:
         """Close what is idle, and every other connection when its request ends."""
@@ -141,9 +155,13 @@ def _steps(limits: DrainLimits) -> list[float]:
 
 
 class Lane:
-    """The way of one arm: its stack's traffic and the pools of its endpoints.  Made once for each arm of a table."""
+    """The way of one arm: its stack's traffic and the pools of its endpoints.  Made once for each arm of a table.
 
-    __slots__ = ("_turn", "arm", "phases", "pools", "traffic")
+    Endpoints that are unhealthy or ejected get no requests while another one is well.  Where none is, all of them get
+    requests as if they were: what little they answer is more than a certain error.
+    """
+
+    __slots__ = ("_is_forlorn", "_turn", "arm", "phases", "pools", "traffic")
 
     def __init__(self, arm: Arm, traffic: Traffic, pools: tuple[Pool, ...], phases: Phases) -> None:
         self.arm = arm
@@ -151,14 +169,59 @@ class Lane:
         self.pools = pools
         self.phases = phases
         self._turn = 0
+        self._is_forlorn = False  # no endpoint is well
 
     def pick(self) -> Pool:
-        """Return the pool with the fewest requests in flight; of equal ones, the next in turn."""
+        """Return the pool with the fewest requests in flight, of those that are well; of equal ones, the next in turn.
+
+        A single endpoint is not looked at: there is no other.
+        """
         pools = self.pools
         if len(pools) == 1:
             return pools[0]
         self._turn = turn = (self._turn + 1) % len(pools)
-        return min(pools[turn:] + pools[:turn], key=_in_flight)
+        return min(self._usable(pools[turn:] + pools[:turn]), key=_in_flight)
+
+    def pick_other(self, tried: Collection[Pool]) -> Pool | None:
+        """Return a pool that is not among `tried`; None if there is none."""
+        left = tuple(pool for pool in self.pools if pool not in tried)
+        return min(self._usable(left), key=_in_flight) if left else None
+
+    def blame(self, pool: Pool, options: ProxyOptions) -> None:
+        """Count a request that `pool` did not answer, and eject its endpoint if there were too many in a row."""
+        pool.failures += 1
+        if not options.eject_after or pool.failures < options.eject_after:
+            return
+        tick = pool.deadlines.tick
+        ejected = sum(each.standing.is_ejected(tick) for each in self.pools)
+        may_be_ejected = len(self.pools) * options.eject_share_max_bp // WEIGHT_TOTAL
+        is_needed = all(each is pool or each.standing.is_out(tick) for each in self.pools)
+        if is_needed or ejected >= may_be_ejected or pool.standing.is_ejected(tick):
+            return
+        pool.failures = 0
+        span_s = pool.standing.eject(tick, pool.times.ejection) * TICK_S
+        log.warning(
+            "%s: %s gave no answer to %d requests in a row; it gets none for %g s",
+            self.arm.stack,
+            pool.endpoint,
+            options.eject_after,
+            span_s,
+        )
+
+    def _usable(self, pools: tuple[Pool, ...]) -> Collection[Pool]:
+        """Return those of `pools` that are well; all if none is."""
+        tick = pools[0].deadlines.tick
+        well = [pool for pool in pools if not pool.standing.is_out(tick)]
+        if len(pools) == len(self.pools) and self._is_forlorn == bool(well):
+            self._is_forlorn = not well
+            log.warning(
+                "%s: no endpoint of route %s is well; all of them get requests"
+                if self._is_forlorn
+                else "%s: an endpoint of route %s is well again",
+                self.arm.stack,
+                self.arm.route,
+            )
+        return well or pools
 
 
 def _in_flight(pool: Pool) -> int:

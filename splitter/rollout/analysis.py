@@ -177,8 +177,11 @@ class Analysis:
     def is_judging(self) -> bool:
         return self._judge is not None
 
-    def observe(self, rollout: Rollout, live: Window | None, shadow: Window | None) -> Decision:
-        """Feed one tick to the judge, keep it, and return what the judge says."""
+    def observe(self, rollout: Rollout, live: Window | None, shadow: Window | None, unhealthy: str = "") -> Decision:
+        """Feed one tick to the judge, keep it, and return what the judge says.
+
+        `unhealthy` is why the shadow is not well, empty while it is.
+        """
         assert self._judge is not None, "there is a judge while a shadow gets requests"
         windows = {Side.LIVE: live, Side.SHADOW: shadow}
         spans = [window.ended_s - window.started_s for window in windows.values() if window is not None]
@@ -189,6 +192,7 @@ class Analysis:
             control=live.control if live else None,
             shadow=shadow.counts if shadow else None,
             restarted=self._restarted(rollout.shadow.id, shadow_uses),
+            unhealthy=unhealthy,
             seconds=max(spans, default=1.0),
             share=rollout.share_bp / WEIGHT_TOTAL,
             live_uses=self._untold.pop(rollout.live.id, None),

@@ -66,13 +66,18 @@ class Controller:
         clock: Clock,
         judges: Judges,
         forget: Callable[[StackId], None] = lambda stack: None,
+        health: Callable[[StackId], str] = lambda stack: "",
     ) -> None:
-        """`reader` reads templates, `planner` compares two; `forget` is told of each stack that is gone."""
+        """`reader` reads templates, `planner` compares two; `forget` is told of each stack that is gone.
+
+        `health` says in a sentence why a stack that serves is not well, and nothing while it is.
+        """
         self._app = app
         self._journal = journal
         self._reader = reader
         self._clock = clock
         self._forget = forget
+        self._health = health
         self._chronicle = Chronicle(app.name, journal, clock, alerts)
         self._inbox = Inbox(app.name, self._on_unrecorded, self._on_fault)
         self._analysis = Analysis(app.name, app.judge, judges, kpis, journal)
@@ -145,7 +150,13 @@ class Controller:
     def status(self) -> Status:
         """Return what people see of the app at this moment."""
         return status_of(
-            self._app.name, self._chronicle, self._stacks, self._analysis, self._sampling, self._steering.trouble
+            self._app.name,
+            self._chronicle,
+            self._stacks,
+            self._analysis,
+            self._sampling,
+            self._health,
+            self._steering.trouble,
         )
 
     async def events(self, after_seq: int = 0) -> list[Event]:
@@ -299,7 +310,7 @@ class Controller:
         shadow_window = self._analysis.close(rollout.shadow.id) if rollout.shadow.id in self._stacks.up else None
         decision = None
         if self._analysis.is_judging and rollout.state in JUDGED:
-            decision = self._analysis.observe(rollout, live_window, shadow_window)
+            decision = self._analysis.observe(rollout, live_window, shadow_window, self._unhealthy(rollout))
             if (known := self._analysis.refresh(rollout)) is not None:
                 self._put_note(Kind.CALIBRATED, rollout.id, known)
         moment = Moment(
@@ -312,6 +323,10 @@ class Controller:
         kind = due(rollout, moment)
         if kind is not None:
             await self._steering.move(kind, data=self._grounds(kind, rollout))
+
+    def _unhealthy(self, rollout: Rollout) -> str:
+        """Return why the shadow is not well; empty where live is not well either: then it is not the shadow's fault."""
+        return "" if self._health(rollout.live.id) else self._health(rollout.shadow.id)
 
     def _grounds(self, kind: Kind, rollout: Rollout) -> dict[str, Any]:
         """Return what an event of `kind` is to say.  The judge begins where the warm-up ends."""

@@ -20,6 +20,7 @@ class StackStatus:
     """One stack.  `requests` and `error_rate` count since the split began, latencies and `rps` are those of late.
 
     Rates and percentiles are None where there was nothing to measure, `uses` where nobody can look into the stack.
+    `unhealthy` says which endpoint fails its probes and how, nothing while all are well.
     """
 
     id: StackId
@@ -33,6 +34,7 @@ class StackStatus:
     rps: float = 0.0
     in_flight: int = 0
     uses: Resources | None = None
+    unhealthy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,12 @@
 """Makes the status of an app out of what the controller's rooms know."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import isfinite
 
 from splitter.judge.verdict import KpiVerdict, Verdict
+from splitter.model import StackId
 from splitter.rollout.analysis import Analysis
 from splitter.rollout.chronicle import Chronicle
 from splitter.rollout.history import Rollout, StackRecord
@@ -14,7 +17,13 @@ from splitter.rollout.status import Figures, StackStatus, Status
 
 
 def status_of(
-    app: str, chronicle: Chronicle, stacks: Stacks, analysis: Analysis, sampling: Sampling, trouble: str
+    app: str,
+    chronicle: Chronicle,
+    stacks: Stacks,
+    analysis: Analysis,
+    sampling: Sampling,
+    health: Callable[[StackId], str],
+    trouble: str,
 ) -> Status:
     """Return the status of `app`."""
     history = chronicle.history
@@ -25,12 +34,13 @@ def status_of(
         if record is None:
             return None
         figures = analysis.figures.get(record.id, Figures())
-        return figures.of(
+        shown = figures.of(
             record.id,
             is_up=record.id in stacks.up,
             services=stacks.services.get(record.digest, 0),
             uses=sampling.last.get(record.id),
         )
+        return replace(shown, unhealthy=health(record.id))
 
     live = stack(running.live if running else history.live)
     shadow = stack(running.shadow) if running else None

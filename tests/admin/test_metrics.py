@@ -8,11 +8,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from splitter.admin.metrics import BUCKETS_S, Figures, histogram, renderer
 from splitter.alerts import AlertTotals
 from splitter.kpi import Ledger
-from splitter.model import Resources, StackId
+from splitter.model import Endpoint, Resources, StackId
+from splitter.proxy.standing import ProbeLimits, Standing
 from splitter.rollout.status import Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, FakeController
 
 LINES = SimpleNamespace(written=8, lost=2)
+ILL = Standing()
+ILL.probed("", ProbeLimits(1, 1))
+ILL.probed("no", ProbeLimits(1, 1))
+ILL.eject(0, 10)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -26,6 +31,7 @@ def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -
         alerts=lambda: [AlertTotals("https://chat.example/…", 3, 2, 1, 0)],
         access=LINES,
         parked=lambda: {"shop": 4},
+        standings=lambda stack: {Endpoint("10.0.0.7", 80): ILL, Endpoint("10.0.0.8", 80): Standing()},
     )
     body, content_type = renderer(figures)()
     assert content_type.startswith("text/plain")
@@ -127,6 +133,21 @@ class TestRoutes:
         ):
             assert value(samples, f"{name}_bucket", phase=phase, le=below, **labels) == 0
             assert value(samples, f"{name}_bucket", phase=phase, le=above, **labels) == 1
+
+
+class TestEndpoints:
+    def test_are_counted_by_how_they_do(self) -> None:
+        """
+        How many there are, how many are not well, and what probes and requests have found.
+        """
+        samples = scraped(ledger())
+
+        labels = {"app": "shop", "role": "live"}
+        assert value(samples, "splitter_endpoints", **labels) == 2
+        assert value(samples, "splitter_endpoints_unhealthy", **labels) == 1
+        assert value(samples, "splitter_ejections_total", **labels) == 1
+        assert value(samples, "splitter_probes_total", outcome="passed", **labels) == 1
+        assert value(samples, "splitter_probes_total", outcome="failed", **labels) == 1
 
 
 class TestAccessLog:

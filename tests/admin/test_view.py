@@ -12,7 +12,7 @@ from splitter.admin.client import Update
 from splitter.admin.wire import event_object, plain
 from splitter.model import Resources
 from splitter.rollout.status import Status
-from tests.admin.controllers import LIVE, SPLITTING, event
+from tests.admin.controllers import LIVE, SHADOW, SPLITTING, event
 
 
 def lines(status: Status) -> list[str]:
@@ -76,6 +76,15 @@ class TestStatusView:
 
         assert found[1].startswith("live    r11 (down)")
         assert found[-1] == "the disk is full"
+
+    def test_says_which_endpoint_is_not_well(self) -> None:
+        """
+        The stack is marked, and below stands what its probe has seen.
+        """
+        found = lines(replace(SPLITTING, shadow=replace(SHADOW, unhealthy="10.0.0.7:80 answered GET /up with 503")))
+
+        assert found[2].startswith("shadow  r12 (unhealthy)")
+        assert "shadow: 10.0.0.7:80 answered GET /up with 503" in found
 
     def test_of_a_standby_says_until_when(self) -> None:
         """

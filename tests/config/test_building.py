@@ -7,7 +7,7 @@ from splitter.contracts import Severity
 from splitter.judge.config import JudgeConfig, KpiOptions, Margin, Profile, profile
 from splitter.judge.config import OnUndecided as JudgeOnUndecided
 from splitter.model import Endpoint
-from splitter.proxy.options import AccessOptions
+from splitter.proxy.options import AccessOptions, HealthOptions
 from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
 from splitter.routing import RouteRule
 from tests.config.documents import FILE, GOOD, read, with_app
@@ -191,3 +191,15 @@ class TestAccessLog:
 
         assert to_file == AccessOptions(to=str(FILE.parent / "log/access.log"), flush_s=0.25, queue_max=7)
         assert to_stdout == AccessOptions(to="stdout")
+
+
+class TestHealth:
+    def test_is_each_apps_own(self) -> None:
+        """
+        Who writes nothing is probed by a connection every five seconds; a path belongs to its route.
+        """
+        written = read(with_app("health: {interval: 1s, timeout: 500ms, unhealthy: 2, healthy: 1}"))
+
+        assert read(GOOD).health == {"shop": HealthOptions()}
+        assert written.health == {"shop": HealthOptions(interval_s=1.0, timeout_s=0.5, unhealthy=2, healthy=1)}
+        assert read(GOOD.replace("port: 8000", "port: 8000, health: /up")).apps["shop"].routes[0].health == "/up"

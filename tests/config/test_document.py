@@ -156,3 +156,24 @@ class TestToken:
         assert mistakes(GOOD + "admin: {token: short}\n") == [
             "9:16: admin.token: is too short to keep anybody out; write at least 16 characters"
         ]
+
+
+class TestHealth:
+    @pytest.mark.parametrize("path", ["healthz", "/a b", "http://shop/healthz", "/ü", '""'])
+    def test_path_is_what_a_request_can_ask_for(self, path: str) -> None:
+        """
+        A probe's path begins with a slash and holds no space.
+        """
+        [mistake] = mistakes(GOOD.replace("port: 8000", f"port: 8000, health: {path}"))
+
+        assert mistake.endswith("is no path; write for example /healthz")
+
+    def test_of_one_service_is_probed_in_one_way(self) -> None:
+        """
+        Two routes to the same port cannot ask for two paths: the endpoint is one.
+        """
+        more = "\n      - {path: /api, service: web, port: 8000}"
+        text = GOOD.replace("port: 8000}", "port: 8000, health: /up}" + more)
+
+        [mistake] = mistakes(text)
+        assert mistake.endswith("apps.shop.routes[1].health: another route has web probed by /up; write the same here")

@@ -77,6 +77,7 @@ class Stage:
         self.kpis = FakeKpis(self.clock)
         self.alerts = FakeAlerts()
         self.forgotten: list[StackId] = []
+        self.unhealthy: dict[StackId, str] = {}  # stacks that fail their probes
         self._journal: Journal | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -107,6 +108,7 @@ class Stage:
             clock=self.clock,
             judges=self.judges,
             forget=self.forgotten.append,
+            health=lambda stack: self.unhealthy.get(stack, ""),
         )
         self._task = asyncio.get_running_loop().create_task(self.controller.run())
 

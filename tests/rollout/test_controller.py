@@ -280,6 +280,50 @@ class TestBadShadow:
             assert stage.serves == {LIVE: 100}
 
 
+class TestHealth:
+    async def test_of_the_shadow_is_told_to_its_judge(self) -> None:
+        """
+        A shadow that fails its probes is reported with the reason, and shown.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.unhealthy[SHADOW] = "10.0.0.7:80 answered GET /up with 503"
+
+            await stage.clock.pass_(2)
+
+            assert stage.judges.made[-1].ticks[-1].unhealthy == "10.0.0.7:80 answered GET /up with 503"
+            shadow = stage.controller.status().shadow
+            assert shadow is not None
+            assert shadow.unhealthy == "10.0.0.7:80 answered GET /up with 503"
+
+    async def test_is_no_fault_of_a_shadow_whose_live_is_not_well_either(self) -> None:
+        """
+        What hits both stacks says nothing about the new version.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.unhealthy |= {SHADOW: "hangs", LIVE: "hangs"}
+
+            await stage.clock.pass_(2)
+
+            assert {tick.unhealthy for tick in stage.judges.made[-1].ticks} == {""}
+
+    async def test_of_the_shadow_ends_its_split(self) -> None:
+        """
+        The judge itself leaves a shadow that fails its probes at once.
+        """
+        async with staged(judges=Judge) as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            stage.unhealthy[SHADOW] = "10.0.0.7:80 answered GET /up with 503"
+
+            await stage.reach("ROLLED_BACK")
+
+            assert "is unhealthy: 10.0.0.7:80 answered GET /up with 503" in await stage.said("worse")
+
+
 class TestUndecided:
     async def test_is_rolled_back_by_default(self) -> None:
         """

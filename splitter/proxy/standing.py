@@ -1,0 +1,86 @@
+"""Whether an endpoint gets requests: what probes say of it, and how it does with the requests that it gets.
+
+Rule 1: unhealthy after so many failed probes in a row, healthy again after so many good ones.
+Rule 2: ejected after so many requests in a row that got no answer, for a while that grows with every ejection and ends
+by itself: the next requests are the proof.  A 5xx is an answer: an application that fails is the judge's business.
+Rule 3: nothing here counts endpoints.  Who knows the others (`traffic.Lane`) bounds how many may be out at once.
+
+Time is told in ticks.  Cost: nothing per request; what a request writes on success is its pool's `failures`.
+"""
+
+from dataclasses import dataclass
+
+from splitter.limits import EJECTION_FACTOR_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLimits:
+    """So many probes in a row change what is thought of an endpoint."""
+
+    unhealthy: int
+    healthy: int
+
+
+class Standing:
+    """One endpoint of one stack.  Written by its probes and by its requests' failures.
+
+    `why` is what the last probe missed, empty while the endpoint is healthy.
+    """
+
+    __slots__ = (
+        "_ejected_until",
+        "_in_a_row",
+        "_relapses",
+        "ejections",
+        "is_unhealthy",
+        "probes_failed",
+        "probes_passed",
+        "why",
+    )
+
+    def __init__(self) -> None:
+        self.is_unhealthy = False
+        self.why = ""
+        self.ejections = 0
+        self.probes_failed = 0
+        self.probes_passed = 0
+        self._in_a_row = 0  # probes that contradict what is thought
+        self._ejected_until = 0
+        self._relapses = 0  # ejections of late, which make the next one longer
+
+    def is_ejected(self, tick: int) -> bool:
+        """Return whether it sits out."""
+        return tick < self._ejected_until
+
+    def is_out(self, tick: int) -> bool:
+        """Return whether it shall get no requests, for either reason."""
+        return self.is_unhealthy or tick < self._ejected_until
+
+    def probed(self, why: str, limits: ProbeLimits) -> bool:
+        """Take a probe's result, empty for a good one; return whether it changed what is thought."""
+        if why:
+            self.probes_failed += 1
+        else:
+            self.probes_passed += 1
+        if bool(why) == self.is_unhealthy:
+            self._in_a_row = 0
+            if why:
+                self.why = why
+            return False
+        self._in_a_row += 1
+        if self._in_a_row < (limits.unhealthy if why else limits.healthy):
+            return False
+        self._in_a_row = 0
+        self.is_unhealthy = bool(why)
+        self.why = why
+        return True
+
+    def eject(self, tick: int, for_ticks: int) -> int:
+        """Let it sit out, longer each time unless it did well for as long as it may take; return for how many ticks."""
+        if tick - self._ejected_until > EJECTION_FACTOR_MAX * for_ticks:
+            self._relapses = 0
+        self.ejections += 1
+        self._relapses += 1
+        span = min(self._relapses, EJECTION_FACTOR_MAX) * for_ticks
+        self._ejected_until = tick + span
+        return span
