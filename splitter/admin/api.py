@@ -288,8 +288,11 @@ async def _updates(controller: Controller, after: int) -> AsyncGenerator[tuple[s
 async def _plan(request: web.Request) -> web.Response:
     body = _TemplateBody.model_validate(await _json(request))
     body.check()
-    answer = await _controller(request).plan(body.files, body.environment)
-    return web.json_response({"sentences": sentences(answer), **plain(answer)})
+    controller = _controller(request)
+    answer = await controller.plan(body.files, body.environment)
+    outlook = controller.outlook()
+    said = [*sentences(answer), *outlook.sentences, *(f"warning: {warning}" for warning in outlook.warnings)]
+    return web.json_response({"sentences": said, **plain(answer), "analysis": plain(outlook)})
 
 
 async def _deploy(request: web.Request) -> web.Response:
@@ -298,7 +301,8 @@ async def _deploy(request: web.Request) -> web.Response:
     controller = _controller(request)
     by = body.by or _peer(request)
     rollout = await controller.deploy(body.files, by, body.environment, force=body.force, why=body.why)
-    return web.json_response({"app": controller.status().app, "rollout": rollout}, status=202)
+    outlook = plain(controller.outlook())
+    return web.json_response({"app": controller.status().app, "rollout": rollout, "analysis": outlook}, status=202)
 
 
 async def _park(request: web.Request) -> web.Response:

@@ -46,6 +46,13 @@ def verdict_line(status: Json) -> str:
     return f"{status['rollout']}: {words(status['state'])}: {status['last_event']}"
 
 
+def begun_lines(begun: Json) -> list[str]:
+    """Return that a rollout has begun, and what it may be expected to show when."""
+    outlook = begun["analysis"]
+    warnings = [f"warning: {warning}" for warning in outlook["warnings"]]
+    return [f"rollout {begun['rollout']} has begun", *outlook["sentences"], *warnings]
+
+
 def words(state: str) -> str:
     """Return a state as people say it: `ROLLING_BACK` is `rolling back`."""
     return state.lower().replace("_", " ") or "serving"

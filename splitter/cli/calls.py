@@ -1,9 +1,8 @@
 """What the commands ask the daemon: find its socket, choose the app, call, wait for the end of a rollout."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 from splitter.admin.client import Client, Json
 from splitter.cli.outcome import EXIT_OF_STATE, Exit
@@ -53,11 +52,6 @@ def choose(apps: Collection[str], named: str | None) -> str:
         return next(iter(apps))
     problem = "which app?" if named is None else f"there is no app {named!r}."
     raise OperatorError(f"{problem} Say --app with one of: {', '.join(sorted(apps))}")
-
-
-async def deploy(client: Client, app: str, body: Mapping[str, Any]) -> str:
-    """Start a rollout and return its id."""
-    return str((await client.post(f"/apps/{app}/deploy", body))["rollout"])
 
 
 async def wait_for_end(client: Client, app: str, rollout: str, tell: Callable[[Json], None]) -> tuple[Exit, Json]:

@@ -160,8 +160,9 @@ def deploy(
     async def ask(client: Client) -> Exit:
         chosen = await calls.only_app(client, named)
         body = {**template_body(files, env), **signature(by, why), "force": force}
-        rollout = await calls.deploy(client, chosen, body)
-        put({"app": chosen, "rollout": rollout}) if as_json else say(f"rollout {rollout} has begun")
+        begun = await client.post(f"/apps/{chosen}/deploy", body)
+        rollout = str(begun["rollout"])
+        put(begun) if as_json else say("\n".join(view.begun_lines(begun)))
         if not wait:
             return Exit.OK
         code, status = await calls.wait_for_end(client, chosen, rollout, put if as_json else say_event)

@@ -2,10 +2,14 @@
 
 The mean gain of a bet for each shadow request, at rates that are assumed, divides what it must gain.  Means hide the
 spread (a quarter of the runs take half as long again), so figures are said with two digits and a tilde.
+
+Failures and slowness are reckoned at the first step: a shadow that is bad is seen there.  A promotion is reckoned
+through all steps: proof gathers on each, the faster the larger its share, and the last one lasts until it is enough.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf, log
 from typing import Final
 
@@ -19,20 +23,23 @@ from splitter.judge.wording import LABELS, percent, span
 ERROR_FACTOR: Final = 10.0
 ERROR_RATE_SHOWN_MIN: Final = 0.01  # a live stack without errors has no tenfold: reckon with 1 % then
 SLOWER_FACTOR: Final = 1.5
+MEDIAN_FACTOR: Final = 1.1
 SHARES: Final = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)  # that are suggested
 
 
 @dataclass(frozen=True, slots=True)
 class JudgePlan:
-    """Seconds until the judge sees what, at the share planned for; inf: never, None: it is not compared.
+    """Seconds until the judge sees what, through `steps`; inf: never, None: it is not compared.
 
-    `slowest` is the KPI whose proof takes longest.  `fitting_share` is the smallest share at which a promotion fits
-    into `max_duration_s`, None if none does.  `sentences` say it all, `warnings` what is wrong with it.
+    `error_rate_s`, `median_s` and `latency_s` are at the first step.  `slowest` is the KPI whose proof takes longest.
+    `fitting_share` is the smallest last step at which a promotion fits into `max_duration_s`, None if none does.
+    `sentences` say it all, `warnings` what is wrong with it.
     """
 
-    share: float
+    steps: tuple[float, ...]
     error_rate_assumed: float
     error_rate_s: float | None
+    median_s: float | None
     latency_s: float | None
     promotion_s: float
     slowest: str
@@ -41,33 +48,47 @@ class JudgePlan:
     warnings: tuple[str, ...]
 
 
-def plan(config: JudgeConfig, baseline: Baseline, rps: float, share: float) -> JudgePlan:
-    """Return what a rollout with `share` (a fraction) of `rps` requests per second will show, and when."""
-    assert 0 < share < 1, "a split gives both stacks something"
-    outlook = _Outlook(config, baseline, rps)
-    promotion_s, slowest = outlook.promotion_s(share)
-    fitting = next((each for each in SHARES if outlook.promotion_s(each)[0] <= config.max_duration_s), None)
-    error_rate_s, latency_s = outlook.error_rate_s(share), outlook.latency_s(share)
+def plan(config: JudgeConfig, baseline: Baseline, rps: float, steps: Sequence[float], hold_s: float = 0.0) -> JudgePlan:
+    """Return what a rollout will show, and when, whose shadow gets `steps` (fractions) of `rps` requests per second.
+
+    Each step lasts `hold_s`, the last one until the promotion.
+    """
+    assert steps, "a rollout has a step"
+    assert all(0 < share < 1 for share in steps), "a split gives both stacks something"
+    outlook = _Outlook(config, baseline, rps, hold_s)
+    promotion_s, slowest = outlook.promotion_s(steps)
+    fitting = _fitting(outlook, steps)
     return JudgePlan(
-        share=share,
+        steps=tuple(steps),
         error_rate_assumed=outlook.error_rate_assumed,
-        error_rate_s=error_rate_s,
-        latency_s=latency_s,
+        error_rate_s=outlook.error_rate_s(steps[0]),
+        median_s=outlook.slower_s("latency_p50", MEDIAN_FACTOR, steps[0]),
+        latency_s=outlook.slower_s("latency_p99", SLOWER_FACTOR, steps[0]),
         promotion_s=promotion_s,
         slowest=slowest,
         fitting_share=fitting,
-        sentences=tuple(_sentences(outlook, share)),
-        warnings=tuple(_warnings(outlook, share, fitting)),
+        sentences=tuple(_sentences(outlook, steps)),
+        warnings=tuple(_warnings(outlook, steps, fitting)),
     )
+
+
+def _fitting(outlook: "_Outlook", steps: Sequence[float]) -> float | None:
+    """Return the smallest last step with which a promotion is in time."""
+    *before, last = steps
+    lowest = before[-1] if before else 0.0
+    limit_s = outlook.config.max_duration_s
+    shares = sorted({last, *(share for share in SHARES if share > lowest)})
+    return next((share for share in shares if outlook.promotion_s([*before, share])[0] <= limit_s), None)
 
 
 class _Outlook:
     """The judge's bets at rates that are assumed."""
 
-    def __init__(self, config: JudgeConfig, baseline: Baseline, rps: float) -> None:
+    def __init__(self, config: JudgeConfig, baseline: Baseline, rps: float, hold_s: float) -> None:
         self.config = config
         self.baseline = baseline
         self.rps = rps
+        self._hold_s = hold_s
         self.scale: Scale = calibrate(config, baseline)
         self._tails = Tails(self.scale.tails)
         self._shares = config.shares()
@@ -79,17 +100,18 @@ class _Outlook:
         """Return when a failing shadow is seen; None if nobody looks."""
         return self._worse_s("error_rate", share, self.error_rate_assumed, self.rates["error_rate"])
 
-    def latency_s(self, share: float) -> float | None:
-        """Return when answers that all take longer by half are seen in p99; None if nobody looks."""
-        place = self.scale.places.get("latency_p99")
+    def slower_s(self, kpi: str, factor: float, share: float) -> float | None:
+        """Return when answers that all take `factor` as long are seen in a latency KPI; None if nobody looks."""
+        place = self.scale.places.get(kpi)
         if place is None:
             return None
-        above = fraction_above(self.baseline.latency, place.worse_us / SLOWER_FACTOR)
-        return self._worse_s("latency_p99", share, above, place.tail)
+        above = fraction_above(self.baseline.latency, place.worse_us / factor)
+        return self._worse_s(kpi, share, above, place.tail)
 
-    def promotion_s(self, share: float) -> tuple[float, str]:
+    def promotion_s(self, steps: Sequence[float]) -> tuple[float, str]:
         """Return when a shadow that is as live can be promoted, and the KPI that takes longest to prove."""
         config, longest_s, slowest = self.config, 0.0, ""
+        warm_s = max(config.warmup_s, self._through(steps, config.warmup_requests, lambda share: 1.0))
         target = log(1.0 / config.false_promotion)
         for kpi in config.kpis:
             measure = self._measure(kpi)
@@ -97,13 +119,32 @@ class _Outlook:
                 continue
             rate_l = self.scale.places[kpi].tail if kpi in LATENCIES else self.rates[kpi]
             rate_s = rate_l if measure.equal_proof is None else measure.equal_proof
-            proof_s = self._seconds(measure.proofs, target + log(measure.proof_bets), share, rate_s, rate_l)
+            growth = partial(_growth, measure.proofs, rate_s=rate_s, rate_l=rate_l)
+            proof_s = self._through(steps, target + log(measure.proof_bets), growth, after_s=warm_s)
             if not slowest or proof_s > longest_s:
                 longest_s, slowest = proof_s, kpi
         if not slowest:
             return inf, ""
-        warm_s = max(config.warmup_s, self._time_for(config.warmup_requests, share))
-        return max(warm_s + longest_s + config.dwell_s, config.min_duration_s), slowest
+        return max(longest_s + config.dwell_s, config.min_duration_s, self._hold_s * len(steps)), slowest
+
+    def _through(
+        self, steps: Sequence[float], target: float, growth: Callable[[float], float], *, after_s: float = 0.0
+    ) -> float:
+        """Return when `target` is gained at `growth` (of a share) for each shadow request, from `after_s` on."""
+        if self.rps <= 0 or after_s == inf:
+            return inf
+        gained, now_s = 0.0, after_s
+        for number, share in enumerate(steps, 1):
+            ends_s = self._hold_s * number if number < len(steps) else inf
+            if ends_s <= now_s:
+                continue
+            speed = growth(share) * self.rps * share
+            needed_s = (target - gained) / speed if speed > 0 else inf
+            if needed_s <= ends_s - now_s:
+                return now_s + needed_s
+            gained += max(speed, 0.0) * (ends_s - now_s)
+            now_s = ends_s
+        return inf
 
     def _worse_s(self, kpi: str, share: float, rate_s: float, rate_l: float) -> float | None:
         measure = self._measure(kpi)
@@ -111,67 +152,77 @@ class _Outlook:
             return None
         alpha = EVIDENCE_SHARE * self.config.false_rollback * self._shares[kpi]
         target = log(1.0 / alpha) + log(measure.worse_bets) + log(2.0)  # half of the wealth is in reserve
-        needed_s = self._seconds(measure.worse, target, share, rate_s, rate_l)
+        growth = _growth(measure.worse, share, rate_s=rate_s, rate_l=rate_l)
+        needed_s = self._time_for(target / growth, share) if growth > 0 else inf
         return needed_s + self.config.warmup_s if measure.waits_for_warmup else needed_s
 
     def _measure(self, kpi: str) -> Measure | None:
         options = self.config.kpis.get(kpi)
         return measure_of(kpi, options, self.scale, self._tails) if options else None
 
-    def _seconds(
-        self, bets: Callable[[Stratum], list[float]], target: float, share: float, rate_s: float, rate_l: float
-    ) -> float:
-        """Return how long the best of `bets` takes to gain `target`."""
-        growth = max(bets(expected(share, rate_s, rate_l)))
-        return self._time_for(target / growth, share) if growth > 0 else inf
-
     def _time_for(self, requests: float, share: float) -> float:
         """Return how long the shadow takes to get so many requests."""
         return requests / (self.rps * share) if self.rps > 0 else inf
 
 
-def _sentences(outlook: _Outlook, share: float) -> Iterator[str]:
+def _growth(bets: Callable[[Stratum], list[float] | None], share: float, *, rate_s: float, rate_l: float) -> float:
+    """Return what the best of `bets` gains for each shadow request."""
+    return max(bets(expected(share, rate_s, rate_l)) or [0.0])
+
+
+def _sentences(outlook: _Outlook, steps: Sequence[float]) -> Iterator[str]:
     if outlook.rps <= 0:
         yield "live has no traffic: nothing can be seen, and nothing can be promoted"
         return
+    share = steps[0]
     rate = percent(outlook.rates["error_rate"]) if outlook.baseline.n else "an unknown one"
-    seen_s, slow_s = outlook.error_rate_s(share), outlook.latency_s(share)
     worse = outlook.error_rate_assumed
     word = "a tenfold error rate" if worse > ERROR_RATE_SHOWN_MIN else "an error rate"
-    if seen_s is not None:
-        yield f"at {share * 100:g} %, {word} ({percent(worse)}, live has {rate}) is seen {_in(seen_s)}"
-    if slow_s is not None:
-        yield f"at {share * 100:g} %, a p99 that is half as high again is seen {_in(slow_s)}"
-    yield _promotion(outlook, share)
+    seen = {
+        f"{word} ({percent(worse)}, live has {rate})": outlook.error_rate_s(share),
+        "a median that is 10 % higher": outlook.slower_s("latency_p50", MEDIAN_FACTOR, share),
+        "a p99 that is half as high again": outlook.slower_s("latency_p99", SLOWER_FACTOR, share),
+    }
+    for what, seconds in seen.items():
+        if seconds is not None:
+            yield f"at {share * 100:g} %, {what} {_seen(seconds)}"
+    yield _promotion(outlook, steps)
     larger = next((each for each in (0.25, 0.50) if each > share), None)
-    if larger:
-        yield _promotion(outlook, larger)
+    if larger and steps[-1] != larger:
+        yield _promotion(outlook, [larger])
 
 
-def _promotion(outlook: _Outlook, share: float) -> str:
-    promotion_s, slowest = outlook.promotion_s(share)
+def _promotion(outlook: _Outlook, steps: Sequence[float]) -> str:
+    promotion_s, slowest = outlook.promotion_s(steps)
+    where = _through_words(steps)
     if not slowest:
         return "no promotion is possible: no KPI that counts can be measured"
     if promotion_s == inf:
-        return f"at {share * 100:g} %, {LABELS[slowest]} cannot be proven and no promotion is possible"
-    return f"at {share * 100:g} %, a promotion is possible after ~{span(promotion_s)} ({LABELS[slowest]} takes longest)"
+        return f"{where}, {LABELS[slowest]} cannot be proven and no promotion is possible"
+    return f"{where}, a promotion is possible after ~{span(promotion_s)} ({LABELS[slowest]} takes longest)"
 
 
-def _in(seconds: float) -> str:
-    return "never" if seconds == inf else f"in ~{span(seconds)}"
+def _through_words(steps: Sequence[float]) -> str:
+    shares = [f"{share * 100:g} %" for share in steps]
+    return f"at {shares[0]}" if len(shares) == 1 else f"through {', '.join(shares)}"
 
 
-def _warnings(outlook: _Outlook, share: float, fitting: float | None) -> Iterator[str]:
+def _seen(seconds: float) -> str:
+    """Return when something is seen; what does not even lead away from the tolerance on average never is."""
+    return "is within what is tolerated, or nearly" if seconds == inf else f"is seen in ~{span(seconds)}"
+
+
+def _warnings(outlook: _Outlook, steps: Sequence[float], fitting: float | None) -> Iterator[str]:
     config = outlook.config
     unmeasured = [LABELS[kpi] for kpi in LATENCIES if kpi in config.kpis and kpi not in outlook.scale.places]
     if unmeasured:
         answers = outlook.baseline.answers
         yield f"{', '.join(unmeasured)} cannot be compared: live gave only {answers} answers; wait for more traffic"
-    promotion_s, _ = outlook.promotion_s(share)
+    promotion_s, _ = outlook.promotion_s(steps)
     if promotion_s <= config.max_duration_s or outlook.rps <= 0:
         return
-    limit = span(config.max_duration_s)
-    if fitting is not None and fitting > share:
-        yield f"{share * 100:g} % of the traffic is too little for a promotion within {limit}: {fitting * 100:g} % fits"
+    limit, last = span(config.max_duration_s), steps[-1]
+    if fitting is not None and fitting > last:
+        yield f"{last * 100:g} % of the traffic is too little for a promotion within {limit}: {fitting * 100:g} % fits"
     else:
         yield f"no share fits a promotion into {limit}: allow more time, or wider promotion margins"

@@ -16,6 +16,7 @@ from splitter.contracts import KpiSource
 from splitter.judge.calibration import Baseline
 from splitter.judge.config import JudgeConfig, from_mapping
 from splitter.judge.keeping import baseline_state
+from splitter.judge.plan import JudgePlan, plan
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, Verdict
 from splitter.kpi import merge
@@ -25,6 +26,7 @@ from splitter.rollout.events import Kind
 from splitter.rollout.fed import Before, Fed, Row, coarse, decode, encode, encode_past, feed
 from splitter.rollout.history import Rollout
 from splitter.rollout.journal import Journal
+from splitter.rollout.options import RolloutOptions
 from splitter.rollout.status import Figures
 
 KEEP_EVERY_TICKS: Final = 5
@@ -100,6 +102,12 @@ class Analysis:
         self.figures.pop(stack, None)
         self._untold.pop(stack, None)
         self._calm.pop(stack, None)
+
+    def outlook(self, config: JudgeConfig, options: RolloutOptions) -> JudgePlan:
+        """Return what a rollout that began now would show, and when, by what live did lately."""
+        baseline = Baseline.of(merge(self._ring)) if self._ring else Baseline()
+        rps = baseline.n / baseline.span_s if baseline.span_s > 0 else 0.0
+        return plan(config, baseline, rps, [step / WEIGHT_TOTAL for step in options.steps_bp], options.hold_s)
 
     # --- The judge ---------------------------------------------------------------------------------------------------
 

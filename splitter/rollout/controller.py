@@ -18,6 +18,7 @@ from splitter.change.canonical import to_json
 from splitter.change.plan import Plan
 from splitter.contracts import AlertSink, Clock, FoundStack, KpiSource, Provisioner, TrafficSwitch
 from splitter.errors import EngineError, SplitterError, StateError
+from splitter.judge.plan import JudgePlan
 from splitter.model import ServicePort, StackId
 from splitter.rollout.analysis import Analysis, Judges
 from splitter.rollout.archive import Archive
@@ -182,6 +183,10 @@ class Controller:
     async def plan(self, files: Sequence[str], environment: Mapping[str, str]) -> Plan:
         """Return what a deploy of `files` would change and cost; changes nothing.  Raises TemplateError."""
         return await self._desk.plan(files, environment)
+
+    def outlook(self) -> JudgePlan:
+        """Return what a rollout that began now would show, and when: at this traffic, through the app's steps."""
+        return self._analysis.outlook(self._app.judge, self._app.rollout)
 
     async def deploy(
         self, files: Sequence[str], by: str, environment: Mapping[str, str], *, force: bool = False, why: str = ""

@@ -111,6 +111,7 @@ class Desk:
             "summary": planning.summary(deployment.plan),
             "change_set": deployment.plan.change_set.digest,
             "cost": cost,
+            "outlook": self._outlook(),
             "options": to_mapping(self._app.rollout),
             "analysis": judge_to_mapping(self._app.judge),
             "why": deployment.why,
@@ -128,6 +129,11 @@ class Desk:
         }
         await self._steering.move(Kind.TOO_COSTLY if deployment.needs_override else Kind.ACCEPTED, data=assessed)
         return rollout
+
+    def _outlook(self) -> dict[str, list[str]]:
+        """Return what the rollout may be expected to show, in words, as the journal keeps it."""
+        found = self._analysis.outlook(self._app.judge, self._app.rollout)
+        return {"sentences": list(found.sentences), "warnings": list(found.warnings)}
 
     async def _command(self, command: Command, by: str, why: str, change_set: str) -> None:
         if self._steering.trouble:

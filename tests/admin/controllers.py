@@ -1,5 +1,6 @@
 """An honest stand-in for a rollout's controller: it remembers what it was asked, and says what it was told to say."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Any, cast
 
 from splitter.change.changeset import ChangeSet
 from splitter.change.plan import Plan, plan
+from splitter.judge.plan import JudgePlan
 from splitter.judge.verdict import KpiVerdict, Verdict
 from splitter.model import StackId
 from splitter.rollout.controller import Command, Controller
@@ -116,6 +118,19 @@ REPORT = Report(
     timeline=(Happening(AT.isoformat(), "ann", "requested", "REQUESTED", "ann asked for shop-r12"),),
 )
 
+OUTLOOK = JudgePlan(
+    steps=(0.01, 0.5),
+    error_rate_assumed=0.031,
+    error_rate_s=30.0,
+    median_s=360.0,
+    latency_s=None,
+    promotion_s=math.inf,
+    slowest="latency_p99",
+    fitting_share=None,
+    sentences=("at 1 %, a tenfold error rate is seen in ~30 s",),
+    warnings=("no share fits a promotion into 30 min",),
+)
+
 
 def event(seq: int, kind: Kind = Kind.ADVANCED, *, state: str = "SPLITTING", rollout: str = "shop-12") -> Event:
     return Event(seq, AT, "shop", kind, rollout, state, "splitter", f"event {seq}", {"share_bp": 1_000})
@@ -179,6 +194,9 @@ class FakeController:
     async def plan(self, files: Sequence[str], environment: Mapping[str, str]) -> Plan:
         self._take("plan", tuple(files), dict(environment))
         return changes()
+
+    def outlook(self) -> JudgePlan:
+        return OUTLOOK
 
     async def deploy(
         self, files: Sequence[str], by: str, environment: Mapping[str, str], *, force: bool = False, why: str = ""

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from splitter.admin import api
 from splitter.admin.client import Update, updates
+from splitter.admin.wire import plain
 from splitter.errors import (
     EngineError,
     NotFoundError,
@@ -29,7 +30,7 @@ from splitter.errors import (
 from splitter.limits import ADMIN_BODY_BYTES_MAX, EVENT_SUBSCRIBERS_MAX
 from splitter.rollout.controller import Command, Controller
 from splitter.rollout.events import Kind
-from tests.admin.controllers import FakeController, FakeParking, event
+from tests.admin.controllers import OUTLOOK, FakeController, FakeParking, event
 
 Client = TestClient[web.Request, web.Application]
 TOKEN = "sixteen-characters"
@@ -285,7 +286,7 @@ class TestChanging:
         async with serving(fake) as client:
             found = await answer(client, "POST", "/api/v1/apps/shop/deploy", json=body)
 
-        assert found == (202, {"app": "shop", "rollout": "shop-12"})
+        assert found == (202, {"app": "shop", "rollout": "shop-12", "analysis": plain(OUTLOOK)})
         assert fake.calls == [("deploy", ("/a", "/b"), "ann", {"TAG": "2"}, True, "v2")]
 
     async def test_plans_with_sentences_and_figures(self) -> None:
@@ -298,6 +299,9 @@ class TestChanging:
 
         assert status == 200
         assert any("web" in sentence for sentence in body["sentences"])
+        assert body["sentences"][-2:] == [*OUTLOOK.sentences, f"warning: {OUTLOOK.warnings[0]}"]
+        assert body["analysis"]["error_rate_s"] == 30.0
+        assert body["analysis"]["promotion_s"] is None
         assert body["change_set"]["changes"]
         assert fake.calls == [("plan", ("/a",), {})]
 
@@ -502,7 +506,8 @@ class TestStream:
 
 class TestFake:
     @pytest.mark.parametrize(
-        "method", ["status", "events", "explain", "report", "trace", "subscribe", "plan", "deploy", "command"]
+        "method",
+        ["status", "events", "explain", "report", "trace", "subscribe", "plan", "outlook", "deploy", "command"],
     )
     def test_takes_what_the_controller_takes(self, method: str) -> None:
         """

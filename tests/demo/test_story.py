@@ -37,7 +37,7 @@ class TestConfiguration:
         At the demo's rate and last share the plan itself says that a promotion takes no minute.
         """
         answers = tuple((8_000 + 10 * place, 20) for place in range(100))
-        planned = plan(judge, Baseline(n=2_000, latency=answers, span_s=5.0), rps=story.RATE, share=0.5)
+        planned = plan(judge, Baseline(n=2_000, latency=answers, span_s=5.0), rps=story.RATE, steps=[0.5])
 
         assert planned.promotion_s is not None
         assert planned.promotion_s < 30

@@ -15,7 +15,7 @@ BASELINE = World(1).baseline()
 def made(
     rps: float = 50, share: float = 0.05, config: JudgeConfig = CONFIG, baseline: Baseline = BASELINE
 ) -> JudgePlan:
-    return plan(config, baseline, rps, share)
+    return plan(config, baseline, rps, [share])
 
 
 class TestFigures:
@@ -23,7 +23,7 @@ class TestFigures:
         """
         The time to see a tenfold error rate is the mean of what simulated rollouts take, within a factor of two.
         """
-        reckoned = plan(CONFIG, replace(BASELINE, e5u=BASELINE.n // 1_000), 200, 0.1)
+        reckoned = plan(CONFIG, replace(BASELINE, e5u=BASELINE.n // 1_000), 200, [0.1])
         bad = Manners(failures=reckoned.error_rate_assumed)
 
         took = [run(CONFIG, seed, bad, rps=200, share=0.1, seconds=600).seconds for seed in range(12)]
@@ -47,6 +47,41 @@ class TestFigures:
         """
         assert made(rps=100_000).promotion_s == CONFIG.min_duration_s
 
+    def test_a_median_beyond_its_tolerance_is_seen(self) -> None:
+        """
+        Where live's latencies lie close together a tenth more is plain; more traffic shows it sooner.
+        """
+        close = replace(BASELINE, latency=tuple((20_000 + 10 * place, 300) for place in range(100)))
+
+        slow, fast = (made(rps=rps, baseline=close).median_s for rps in (20, 200))
+
+        assert slow is not None
+        assert fast is not None
+        assert CONFIG.warmup_s < fast < slow < math.inf
+
+    def test_steps_gather_proof(self) -> None:
+        """
+        Through several steps a promotion comes later than at the last alone and sooner than at the first alone, and
+        never before each step was held.
+        """
+        config = replace(CONFIG, min_duration_s=0.0)
+        low, high = made(share=0.01, config=config), made(share=0.25, config=config)
+
+        through = plan(config, BASELINE, 50, [0.01, 0.25], hold_s=120.0)
+
+        assert high.promotion_s < through.promotion_s < low.promotion_s
+        assert plan(config, BASELINE, 50_000, [0.01, 0.25], hold_s=400.0).promotion_s == 800.0
+
+    def test_a_step_that_is_short_leaves_the_rest_to_the_next(self) -> None:
+        """
+        Proof of the first step counts: what is held longer there is needed less at the second.
+        """
+        config = replace(CONFIG, min_duration_s=0.0, dwell_s=0.0)
+
+        short, long = (plan(config, BASELINE, 10, [0.1, 0.2], hold_s=hold_s) for hold_s in (60.0, 240.0))
+
+        assert short.promotion_s < long.promotion_s < short.promotion_s + 180.0
+
     def test_knows_no_tenfold_of_nothing(self) -> None:
         """
         For a live stack without errors one percent is reckoned with.
@@ -62,12 +97,23 @@ class TestSentences:
         """
         Failures, slowness and promotion at the share planned for, and promotion at a larger one.
         """
-        failures, slow, promotion, larger = made().sentences
+        failures, median, slow, promotion, larger = made().sentences
 
         assert failures.startswith("at 5 %, a tenfold error rate (1.2 %, live has 0.12 %) is seen in ~")
+        assert median == "at 5 %, a median that is 10 % higher is within what is tolerated, or nearly"
         assert slow.startswith("at 5 %, a p99 that is half as high again is seen in ~")
         assert promotion.startswith("at 5 %, a promotion is possible after ~12 min (")
         assert larger.startswith("at 25 %, a promotion is possible after ~10 min (")
+
+    def test_name_the_steps(self) -> None:
+        """
+        A promotion is reckoned through all of them, failures at the first.
+        """
+        sentences = plan(CONFIG, BASELINE, 50, [0.01, 0.05], hold_s=60.0).sentences
+
+        assert sentences[0].startswith("at 1 %, ")
+        assert sentences[3].startswith("through 1 %, 5 %, a promotion is possible after ~")
+        assert sentences[4].startswith("at 25 %, a promotion is possible after ~")
 
     def test_say_that_nothing_is_seen_without_traffic(self) -> None:
         """
@@ -94,11 +140,21 @@ class TestWarnings:
         reckoned = made(rps=5, share=0.01)
 
         assert reckoned.fitting_share is not None
-        fits = plan(CONFIG, BASELINE, 5, reckoned.fitting_share)
+        fits = plan(CONFIG, BASELINE, 5, [reckoned.fitting_share])
         assert fits.promotion_s <= CONFIG.max_duration_s < reckoned.promotion_s
         assert reckoned.warnings == (
             f"1 % of the traffic is too little for a promotion within 60 min: {reckoned.fitting_share * 100:g} % fits",
         )
+
+    def test_name_a_last_step_that_fits(self) -> None:
+        """
+        The steps before it stay as they are.
+        """
+        reckoned = plan(CONFIG, BASELINE, 5, [0.005, 0.01], hold_s=60.0)
+
+        assert reckoned.fitting_share is not None
+        assert plan(CONFIG, BASELINE, 5, [0.005, reckoned.fitting_share], 60.0).promotion_s <= CONFIG.max_duration_s
+        assert f"{reckoned.fitting_share * 100:g} % fits" in reckoned.warnings[0]
 
     def test_say_when_no_share_fits(self) -> None:
         """

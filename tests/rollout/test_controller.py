@@ -592,6 +592,32 @@ class TestDeploy:
             assert await stage.kinds() == ["live_ordered", "live_up"]
 
 
+class TestOutlook:
+    async def test_is_reckoned_from_what_live_does(self) -> None:
+        """
+        What would be seen when follows live's traffic and the app's steps, and is kept with the rollout that began.
+        """
+        async with staged() as stage:
+            outlook = stage.controller.outlook()
+            await stage.deploy()
+            asked = next(event for event in await stage.events() if event.kind == "requested")
+
+        assert outlook.steps == (0.05, 0.5)
+        assert outlook.sentences[0].startswith("at 5 %, an error rate (1 %, live has 0 %) is seen in ~")
+        assert asked.data["outlook"]["sentences"] == list(outlook.sentences)
+
+    async def test_promises_nothing_without_traffic(self) -> None:
+        """
+        Before live has had a request nobody can say.
+        """
+        async with opened() as stage:
+            await stage.start()
+
+            outlook = stage.controller.outlook()
+
+        assert outlook.sentences == ("live has no traffic: nothing can be seen, and nothing can be promoted",)
+
+
 class TestOverride:
     async def test_is_awaited_where_going_back_is_costly(self) -> None:
         """
