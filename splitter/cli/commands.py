@@ -1,26 +1,22 @@
 """The commands, one function each: arguments in, one call, one way to say what came of it."""
 
-import asyncio
 import getpass
 import importlib.metadata
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from splitter.admin import view
 from splitter.admin.client import Client, Json
-from splitter.admin.page import Format, page
 from splitter.change.quantities import duration_s
-from splitter.cli import calls, replaying
-from splitter.cli.outcome import Exit, leave, line_of, put, say, told
+from splitter.cli import calls, replaying, telling
+from splitter.cli.options import App, AsJson, By, ConfigFile, Socket, Templates, Variables, Why, call
+from splitter.cli.outcome import Exit, leave, put, say, told
 from splitter.config import json_schema, load_config
 from splitter.errors import OperatorError
 from splitter.limits import PARKING_S
-
-Value = TypeVar("Value")
 
 app = typer.Typer(
     name="splitter",
@@ -31,20 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(telling.app)
 app.add_typer(replaying.app, name="judge")
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="The daemon's YAML; default: splitter.yaml.")]
-Socket = Annotated[Path | None, typer.Option("--socket", help="The daemon's unix socket.")]
-App = Annotated[str | None, typer.Option("--app", help="Which app; needed only when there are several.")]
-Rollout = Annotated[str, typer.Argument(help="Which rollout, for example shop-12; default: the last.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one value a line.")]
-By = Annotated[str | None, typer.Option("--by", help="Who asks, for the journal; default: you.")]
-Why = Annotated[str, typer.Option("--why", help="Why, for the journal.")]
-Variables = Annotated[
-    list[str] | None,
-    typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="A variable for the templates; without a value, yours."),
-]
-Templates = Annotated[list[Path], typer.Argument(help="The next version's Compose files, merged in this order.")]
 
 
 def main() -> None:
@@ -276,50 +260,6 @@ def unpark(
         put(answer) if as_json else say(f"{answer['app']}: {answer['waited']} requests go on")
 
 
-@app.command()
-def explain(
-    rollout: Rollout = "",
-    config: ConfigFile = None,
-    socket: Socket = None,
-    named: App = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say why a rollout stands where it stands: each figure of both stacks, the odds, what decided and when."""
-
-    async def ask(client: Client) -> Json:
-        chosen = await calls.only_app(client, named)
-        return await client.get(f"/apps/{chosen}/explain", rollout=rollout)
-
-    with told(as_json):
-        answer = call(socket, config, ask)
-        put(answer) if as_json else say("\n".join(answer["sentences"]))
-
-
-@app.command()
-def report(
-    rollout: Rollout = "",
-    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TEXT,
-    trace: Annotated[
-        bool, typer.Option("--trace", help="What the judge was fed instead, in the format judge-trace/1.")
-    ] = False,
-    config: ConfigFile = None,
-    socket: Socket = None,
-    named: App = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print a whole rollout: what was asked, what happened when, both stacks' figures, why it ended."""
-
-    async def ask(client: Client) -> str:
-        chosen = await calls.only_app(client, named)
-        if trace:
-            return await client.get_text(f"/apps/{chosen}/trace", rollout=rollout)
-        answer = await client.get(f"/apps/{chosen}/report", rollout=rollout)
-        return line_of(answer) if as_json or form is Format.JSON else page(answer, form)
-
-    with told(as_json):
-        say(call(socket, config, ask).removesuffix("\n"))
-
-
 def _command(name: str, summary: str, ask_why: bool = False) -> None:
     """Add the command `name`, which posts to the daemon and prints the new state."""
     why_default: Any = ... if ask_why else ""
@@ -350,24 +290,6 @@ _command("promote", "Give the shadow all traffic now, on your word.", ask_why=Tr
 _command("rollback", "Give live all traffic and remove the shadow.")
 _command("undo", "After a promotion: go back to the standby.")
 _command("override", "Consent to the rollback cost of the change set that waits.", ask_why=True)
-
-
-def call(
-    socket: Path | None,
-    config: Path | None,
-    ask: Callable[[Client], Awaitable[Value]],
-    interrupted: Exit = Exit.OK,
-) -> Value:
-    """Return what `ask` gets from the daemon.  An interrupt ends it quietly, with the exit code `interrupted`."""
-
-    async def inside() -> Value:
-        async with Client(calls.find_socket(socket, config)) as client:
-            return await ask(client)
-
-    try:
-        return asyncio.run(inside())
-    except KeyboardInterrupt:
-        raise typer.Exit(int(interrupted)) from None
 
 
 def template_body(files: list[Path], variables: list[str] | None) -> Json:
