@@ -62,6 +62,25 @@ class LatencyKpi(Section):
     """How close to live the shadow must be proven to be before it is promoted. Null: no promotion waits for it."""
 
 
+class ShapeKpi(Section):
+    weight: Number | None = None
+    """The KPI's part of the false-rollback risk; 0: shown, never decides. Null: see the profile."""
+    tolerance: LatencyMargin = LatencyMargin()
+    """How much slower than live's the slowest tenth may begin; below and above it, p50's and p99's tolerances hold."""
+
+
+class SeriesMargin(Section):
+    ratio: Ratio | None = None
+    """The shadow's figure may be live's times this. Null: see the profile."""
+
+
+class SeriesKpi(Section):
+    weight: Number | None = None
+    """The KPI's part of the false-rollback risk; 0: shown, never decides. Null: see the profile."""
+    tolerance: SeriesMargin = SeriesMargin()
+    """How much more than live the shadow may use in at least half of all blocks of ten seconds."""
+
+
 class Kpis(Section):
     error_rate: RateKpi = RateKpi()
     """Answers of 500 and above, refused and broken connections, time-outs."""
@@ -73,6 +92,12 @@ class Kpis(Section):
     """The time that 95 of 100 answers take at most."""
     latency_p99: LatencyKpi = LatencyKpi()
     """The time that 99 of 100 answers take at most."""
+    latency_shape: ShapeKpi = ShapeKpi()
+    """All latencies at once: what is slower nowhere in particular, or for one request in a thousand."""
+    cpu_per_request: SeriesKpi = SeriesKpi()
+    """CPU time for each request, where the provisioner can sample it."""
+    memory: SeriesKpi = SeriesKpi()
+    """The memory in use, as far as it cannot be reclaimed."""
 
 
 class Warmup(Section):
@@ -161,15 +186,21 @@ def judge_config(
     )
 
 
-def _kpi(section: RateKpi | LatencyKpi, given: KpiOptions) -> KpiOptions:
+def _kpi(section: RateKpi | LatencyKpi | ShapeKpi | SeriesKpi, given: KpiOptions) -> KpiOptions:
     """Return a KPI's options: what is written, over what the profile gives."""
+    weight = given.weight if section.weight is None else section.weight
+    if isinstance(section, SeriesKpi):
+        ratio = section.tolerance.ratio
+        return KpiOptions(weight, given.tolerance if ratio is None else Margin(ratio))
+    tolerance = _margin(section.tolerance, given.tolerance)
+    if isinstance(section, ShapeKpi):
+        return KpiOptions(weight, tolerance)
     promote = given.promote
     if section.promote is None:
         promote = None
     elif section.promote.model_fields_set:
         promote = _margin(section.promote, given.promote or Margin())
-    weight = given.weight if section.weight is None else section.weight
-    return KpiOptions(weight, _margin(section.tolerance, given.tolerance), promote)
+    return KpiOptions(weight, tolerance, promote)
 
 
 def _margin(section: RateMargin | LatencyMargin, given: Margin) -> Margin:

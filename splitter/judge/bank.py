@@ -19,6 +19,7 @@ from typing import Any, Final
 from splitter.judge.stats import log_add
 
 RESTART_MASS: Final = 0.5
+KEPT: Final = 1 / 16  # of the reserve, for after the horizon
 _NEARLY: Final = 0.95  # of a block is a block: ticks are rarely as long as they should be
 
 
@@ -36,11 +37,19 @@ class Bank:
     `evidence` is ln of all that it holds: by how many to one it speaks against the claim.
     """
 
-    def __init__(self, bets: int, *, restart: float = 0.0, horizon_s: float = 1.0, cap: Cap | None = None) -> None:
-        """Put `restart` of the wealth into the reserve, which is spent evenly over `horizon_s`."""
+    def __init__(
+        self, bets: int, *, restart: float = 0.0, horizon_s: float = 1.0, kept: float = 0.0, cap: Cap | None = None
+    ) -> None:
+        """Put `restart` of the wealth into the reserve, which is spent evenly over `horizon_s`, but for `kept` of it.
+
+        Of what is kept, each horizon that follows spends half: a shadow that was promoted, or is held, is watched on.
+        """
         # For the bank's life.
-        self._drip_per_s = restart / horizon_s
+        self._horizon_s = horizon_s
         self._cap = cap
+        # In the present horizon.
+        self._drip_per_s = restart * (1.0 - kept) / horizon_s
+        self._horizon_left_s = horizon_s
         # Over all ticks.
         self._wealth = [log(1.0 - restart)] * bets
         self._reserve = restart
@@ -50,8 +59,8 @@ class Bank:
         self._dripped = 0.0
         self.evidence = self._held()
 
-    def bet(self, gains: Sequence[float], seconds: float = 1.0) -> None:
-        """Add what each bet gained (ln e) in a tick of `seconds`."""
+    def bet(self, gains: Sequence[float], seconds: float = 1.0, caps: Sequence[float] | None = None) -> None:
+        """Add what each bet gained (ln e) in a tick of `seconds`.  `caps` are each bet's nats, for the cap's."""
         assert len(gains) == len(self._wealth), "one gain for each bet"
         if self._cap and self._block_s >= _NEARLY * self._cap.block_s:
             self._open_block()
@@ -63,7 +72,7 @@ class Bank:
         self._wealth = [each + gain for each, gain in zip(wealth, gains, strict=True)]
         self._block_s += seconds
         if self._cap:
-            self._cut(self._cap)
+            self._cut(caps or [self._cap.nats] * len(gains))
         self.evidence = self._held()
 
     def requests_until(self, target: float, growths: Sequence[float]) -> float | None:
@@ -80,6 +89,8 @@ class Bank:
         return {
             "wealth": list(self._wealth),
             "reserve": self._reserve,
+            "drip_per_s": self._drip_per_s,
+            "horizon_left_s": self._horizon_left_s,
             "block_s": None if self._block_s == inf else self._block_s,
             "anchors": list(self._anchors),
             "dripped": self._dripped,
@@ -91,6 +102,8 @@ class Bank:
             raise ValueError(f"{len(state['wealth'])} bets are kept, {len(self._wealth)} are wanted")
         self._wealth = [float(each) for each in state["wealth"]]
         self._reserve = float(state["reserve"])
+        self._drip_per_s = float(state["drip_per_s"])
+        self._horizon_left_s = float(state["horizon_left_s"])
         self._block_s = inf if state["block_s"] is None else float(state["block_s"])
         self._anchors = [float(each) for each in state["anchors"]]
         self._dripped = float(state["dripped"])
@@ -108,6 +121,10 @@ class Bank:
 
     def _drip(self, seconds: float) -> float:
         """Take this tick's part out of the reserve and return it; 0 when less than that is left."""
+        if self._horizon_left_s <= 0 < self._reserve:
+            self._horizon_left_s = self._horizon_s
+            self._drip_per_s = self._reserve / 2 / self._horizon_s
+        self._horizon_left_s -= seconds
         drip = self._drip_per_s * seconds
         if self._reserve <= drip:
             return 0.0
@@ -115,12 +132,12 @@ class Bank:
         self._dripped += drip
         return drip
 
-    def _cut(self, cap: Cap) -> None:
-        """Lose what the block's gain has beyond the cap."""
+    def _cut(self, caps: Sequence[float]) -> None:
+        """Lose what the block's gains have beyond their caps."""
         log_dripped = log(self._dripped) if self._dripped else -inf
         self._wealth = [
-            min(each, log_add(anchor, log_dripped) + cap.nats)
-            for each, anchor in zip(self._wealth, self._anchors, strict=True)
+            min(each, log_add(anchor, log_dripped) + nats)
+            for each, anchor, nats in zip(self._wealth, self._anchors, caps, strict=True)
         ]
 
 

@@ -10,12 +10,13 @@ counts as above exactly when it is above ratio x live + absolute.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from splitter.judge.config import LATENCIES, JudgeConfig, Margin
+from splitter.judge.config import KPIS, LATENCIES, JudgeConfig, Margin
 from splitter.limits import LATENCY_US_MAX
 from splitter.model import Side, Window
 
@@ -24,6 +25,8 @@ ABOVE_MIN: Final = 5  # answers above an edge, for it to be where it seems to be
 SLOW_FACTOR: Final = 1.5  # beyond the highest quantile: what is slower still is very slow, or overdue
 SLOW_US_UNKNOWN: Final = 5_000_000  # very slow, where nothing is known about live
 SLOW_MARGIN: Final = Margin(1.10, 0.002)
+
+BLOCK_NEARLY_S: Final = 9.5  # ticks are rarely as long as they should be
 
 _TAIL_MIN, _TAIL_MAX = 2e-5, 0.98
 _BASELINE_WEIGHT = 200.0  # requests that the baseline's tails weigh as, against the last minute's
@@ -35,12 +38,23 @@ _FALL = 0.999  # each tail is at most that of the edge below it
 Latency = Sequence[tuple[int, int]]
 
 
+class Block(NamedTuple):
+    """About ten seconds of live; latencies in buckets of two digits, which is enough for how they vary."""
+
+    seconds: float
+    n: int
+    e5: int
+    e5u: int
+    latency: tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """Live over the last minutes: requests, errors (each client's once), and latencies as `model.Window` has them.
 
     `digits` of 0 says that ticks are cut from latencies in whole microseconds.  Otherwise they come in the buckets of
-    an HDR histogram of so many digits, and edges are laid on the buckets' borders.
+    an HDR histogram of so many digits, and edges are laid on the buckets' borders.  `blocks` are its parts in the order
+    of time, for how much live varies.
     """
 
     n: int = 0
@@ -49,12 +63,14 @@ class Baseline:
     latency: tuple[tuple[int, int], ...] = ()
     span_s: float = 0.0
     digits: int = 0
+    blocks: tuple[Block, ...] = ()
 
     @classmethod
-    def of(cls, window: Window) -> "Baseline":
-        """Return the baseline that a merged window of live is."""
+    def of(cls, window: Window, parts: Sequence[Window] = ()) -> "Baseline":
+        """Return the baseline that a merged window of live is; `parts` are what it was merged from."""
         counts = window.counts
-        return cls(counts.n, counts.e5u, counts.e4u, window.latency, window.ended_s - window.started_s)
+        span_s = window.ended_s - window.started_s
+        return cls(counts.n, counts.e5u, counts.e4u, window.latency, span_s, blocks=tuple(blocks_of(parts)))
 
     @property
     def answers(self) -> int:
@@ -84,6 +100,8 @@ class Scale:
     """All edges of both sides, ascending, and what they are for.
 
     `places` lacks the KPIs that `answers` of live were too few for.  `slow_us` (live, shadow) is above all quantiles.
+    `ladder` is for whole distributions: live's quantiles and the slow edge, each with the shadow's edge by tolerance.
+    The shadow's edges hold live's as well, for bets without tolerance.  `limit_us` is what the latency guard allows.
     """
 
     live_us: tuple[int, ...]
@@ -92,6 +110,8 @@ class Scale:
     places: Mapping[str, Place]
     slow_us: tuple[int, int]
     answers: int
+    ladder: tuple[tuple[int, int], ...] = ()
+    limit_us: int | None = None
 
     @property
     def provable(self) -> frozenset[tuple[str, bool]]:
@@ -114,6 +134,8 @@ class Scale:
             },
             "slow_us": list(self.slow_us),
             "answers": self.answers,
+            "ladder": list(map(list, self.ladder)),
+            "limit_us": self.limit_us,
         }
 
     @classmethod
@@ -127,6 +149,8 @@ class Scale:
             places={kpi: Place(*figures) for kpi, figures in state["places"].items()},
             slow_us=(slow_live, slow_shadow),
             answers=state["answers"],
+            ladder=tuple((live, shadow) for live, shadow in state["ladder"]),
+            limit_us=state["limit_us"],
         )
 
 
@@ -136,10 +160,13 @@ def calibrate(config: JudgeConfig, baseline: Baseline) -> Scale:
     grid = Grid(baseline.digits)
     places = dict(_places(config, baseline.latency, quantiles, grid))
     slow_us = _slow(config, quantiles, grid)
-    limit_us = config.guards.latency_p99_s
-    limits = {int(limit_us * 1e6)} if limit_us is not None else set()
+    ladder = _ladder(config, quantiles, slow_us, grid)
+    limit_s = config.guards.latency_p99_s
+    limit_us = grid.lenient(int(limit_s * 1e6)) if limit_s is not None else None
+    limits = {limit_us} if limit_us is not None else set()
     live_us = sorted({*quantiles.values(), slow_us[0], *limits})
-    shadow_us = sorted({slow_us[1], *limits, *(each.worse_us for each in places.values()), *_proof_edges(places)})
+    worse_us, rungs_us = {each.worse_us for each in places.values()}, {edge for rung in ladder for edge in rung}
+    shadow_us = sorted({slow_us[1], *limits, *worse_us, *_proof_edges(places), *rungs_us})
     assert all(low < high for low, high in pairwise((0, *live_us))), "edges are positive and ascend"
     assert all(low < high for low, high in pairwise((0, *shadow_us))), "edges are positive and ascend"
     return Scale(
@@ -149,7 +176,25 @@ def calibrate(config: JudgeConfig, baseline: Baseline) -> Scale:
         places=places,
         slow_us=slow_us,
         answers=baseline.answers,
+        ladder=ladder,
+        limit_us=limit_us,
     )
+
+
+def blocks_of(windows: Iterable[Window]) -> Iterator[Block]:
+    """Yield the windows of live in blocks; what is left at the end is too short for one."""
+    grid = Grid(2)
+    seconds, n, e5, e5u = 0.0, 0, 0, 0
+    latency = Counter[int]()
+    for window in windows:
+        seconds += window.ended_s - window.started_s
+        n, e5, e5u = n + window.counts.n, e5 + window.counts.e5, e5u + window.counts.e5u
+        for top_us, count in window.latency:
+            latency[grid.lenient(top_us)] += count
+        if seconds >= BLOCK_NEARLY_S:
+            yield Block(seconds, n, e5, e5u, tuple(sorted(latency.items())))
+            seconds, n, e5, e5u = 0.0, 0, 0, 0
+            latency = Counter()
 
 
 def fraction_above(latency: Latency, edge_us: float) -> float:
@@ -281,6 +326,27 @@ def _slow(config: JudgeConfig, quantiles: Mapping[float, int], grid: Grid) -> tu
     slow_us = grid.lenient(max(last + 1, int(last * SLOW_FACTOR)))
     p99 = config.kpis.get("latency_p99")
     return slow_us, grid.lenient(shifted(slow_us, p99.tolerance if p99 else SLOW_MARGIN))
+
+
+def _ladder(
+    config: JudgeConfig, quantiles: Mapping[float, int], slow_us: tuple[int, int], grid: Grid
+) -> tuple[tuple[int, int], ...]:
+    """Return live's quantiles with the shadow's edges by tolerance, both ascending; empty without quantiles."""
+    if not quantiles:
+        return ()
+    tops = sorted({edge: q for q, edge in quantiles.items()}.items())  # of equal edges, the highest quantile
+    rungs, last = [], 0
+    for live_us, q in tops:
+        last = max(grid.lenient(shifted(live_us, shape_tolerance(config, q))), grid.lenient(last + 1))
+        rungs.append((live_us, last))
+    return (*rungs, (slow_us[0], max(slow_us[1], grid.lenient(last + 1))))
+
+
+def shape_tolerance(config: JudgeConfig, q: float) -> Margin:
+    """Return the tolerance of the whole distribution at a quantile: of the nearest latency KPI, or its own at 0.9."""
+    kpi = "latency_p50" if q < 0.9 else "latency_shape" if q == 0.9 else "latency_p99"
+    options = config.kpis.get(kpi) or KPIS[config.profile][kpi]
+    return options.tolerance
 
 
 def _proof_edges(places: Mapping[str, Place]) -> Iterator[int]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from math import ceil, inf, log
 from typing import Any, Final
 
-from splitter.judge.bank import RESTART_MASS, Bank
+from splitter.judge.bank import KEPT, RESTART_MASS, Bank
 from splitter.judge.calibration import Place
 from splitter.judge.config import JudgeConfig, KpiOptions
+from splitter.judge.effects import Design, Lumps
 from splitter.judge.measures import Measure
 from splitter.judge.stats import INDEPENDENT, Effect, Stratum, expected
 from splitter.judge.tick import Reading
@@ -69,9 +70,13 @@ class Comparison:
         self._ni_needed = 1.0 / config.false_promotion
         self._levels = Levels(alone=log(self._needed), proof=log(self._ni_needed), together=-log(alpha))
         # Over all ticks.
-        self._worse = Bank(measure.worse_bets, restart=RESTART_MASS, horizon_s=config.max_duration_s, cap=measure.cap)
+        self._worse = Bank(
+            measure.worse_bets, restart=RESTART_MASS, horizon_s=config.max_duration_s, kept=KEPT, cap=measure.cap
+        )
         self._proof = Bank(measure.proof_bets) if measure.proof_bets else None
         self._seen = _Seen()
+        self._pairs = Lumps(config.design_window_s)
+        self._effect = INDEPENDENT  # of the last tick
 
     @property
     def is_required(self) -> bool:
@@ -98,15 +103,19 @@ class Comparison:
         """Return whether this KPI would roll back without the others."""
         return self.share > 0 and self.evidence >= self._levels.alone
 
-    def observe(self, reading: Reading, seconds: float, *, is_warm: bool, effect: Effect = INDEPENDENT) -> None:
+    def observe(self, reading: Reading, seconds: float, design: Design, *, is_warm: bool) -> None:
         """Bet on a tick.  Ticks in which a side had nothing are skipped."""
         if self._measure.waits_for_warmup and not is_warm:
+            return
+        if reading.pairs is not None:
+            self._observe_pairs(reading, seconds)
             return
         strata = self._measure.strata(reading)
         if strata is None:
             return
         worse, proof = strata
-        self._worse.bet(self._measure.worse(worse.thinned(effect)), seconds)
+        self._effect = effect = self._measure.effect(design)
+        self._worse.bet(self._measure.gains(reading, worse, design), seconds, self._measure.caps(design))
         if self._proof and is_warm:
             self._proof.bet(self._measure.proofs(proof.thinned(effect)), seconds)
         self._seen.add(worse, proof, seconds)
@@ -133,6 +142,8 @@ class Comparison:
             shadow_n=self._seen.n_s,
             tolerance=self._options.tolerance,
             promote=self._options.promote,
+            live_phi=self._effect.l,
+            shadow_phi=self._effect.s,
         )
 
     def score(self) -> float:
@@ -161,6 +172,8 @@ class Comparison:
             "worse": self._worse.state(),
             "proof": self._proof.state() if self._proof else None,
             "seen": self._seen.state(),
+            "pairs": self._pairs.state(),
+            "effect": list(self._effect),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -171,6 +184,16 @@ class Comparison:
         if self._proof:
             self._proof.restore(state["proof"])
         self._seen = _Seen(*map(float, state["seen"]))
+        self._pairs.restore(state["pairs"])
+        self._effect = Effect(*map(float, state["effect"]))
+
+    def _observe_pairs(self, reading: Reading, seconds: float) -> None:
+        """Bet on mirrored pairs.  They prove nothing: only requests that may be sent twice are among them."""
+        paired = self._measure.paired(reading)
+        if paired is None:
+            return
+        self._worse.bet(self._measure.gains_of_pairs(paired.thinned(self._pairs.phi)), seconds)
+        self._pairs.observe(paired.shadow_only, paired.shadow_only + paired.live_only, seconds)
 
     def _verdict(self) -> Verdict:
         if self.evidence >= self._levels.alone:
@@ -185,11 +208,13 @@ class Comparison:
         share_s = seen.recent_s / (seen.recent_s + seen.recent_l)
         rate_l = seen.x_l / seen.n_l
         worse = expected(share_s, self._likely(seen.worse_s, self._measure.equal_worse, rate_l), rate_l)
-        to_worse = self._worse.requests_until(self._levels.alone, self._measure.worse(worse))
+        growths = self._measure.worse(worse.thinned(self._effect))
+        to_worse = self._worse.requests_until(self._levels.alone, growths) if growths else None
         to_proof = None
         if self._proof:
             proof = expected(share_s, self._likely(seen.proof_s, self._measure.equal_proof, rate_l), rate_l)
-            to_proof = self._proof.requests_until(self._levels.proof, self._measure.proofs(proof))
+            growths = self._measure.proofs(proof.thinned(self._effect))
+            to_proof = self._proof.requests_until(self._levels.proof, growths)
         return inf if to_worse is None else to_worse, inf if to_proof is None else to_proof
 
     def _likely(self, hits: float, equal: float | None, rate_l: float) -> float:

@@ -104,15 +104,22 @@ SLO_MAX: Final = 0.05  # beyond it, 14.4 times as many are most of all requests
 RATES: Final = ("error_rate", "client_error_rate")
 LATENCIES: Final[Mapping[str, float]] = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 """The quantile that each latency KPI is about."""
+SHAPE: Final = "latency_shape"
+SERIES: Final = ("cpu_per_request", "memory")
+"""What is sampled and compared as a ratio: the shadow's against live's."""
+NAMES: Final = (*RATES, *LATENCIES, SHAPE, *SERIES)
 
 _MS = 1e-3
-_KPIS: Final[Mapping[Profile, Mapping[str, KpiOptions]]] = {
+KPIS: Final[Mapping[Profile, Mapping[str, KpiOptions]]] = {
     Profile.STRICT: {
         "error_rate": KpiOptions(0.40, Margin(), Margin(1.5, 0.005)),
         "client_error_rate": KpiOptions(0.05, Margin(), Margin(2.0, 0.02)),
         "latency_p50": KpiOptions(0.15, Margin(), Margin(1.15, 2 * _MS)),
         "latency_p95": KpiOptions(0.10, Margin(), Margin(1.20, 5 * _MS)),
         "latency_p99": KpiOptions(0.15, Margin(), Margin(1.30, 10 * _MS)),
+        "latency_shape": KpiOptions(0.15, Margin()),
+        "cpu_per_request": KpiOptions(0.0, Margin(1.2)),
+        "memory": KpiOptions(0.0, Margin(1.25)),
     },
     Profile.DEFAULT: {
         "error_rate": KpiOptions(0.40, Margin(1.25, 0.0005), Margin(1.5, 0.005)),
@@ -120,6 +127,9 @@ _KPIS: Final[Mapping[Profile, Mapping[str, KpiOptions]]] = {
         "latency_p50": KpiOptions(0.15, Margin(1.05, 0.5 * _MS), Margin(1.15, 2 * _MS)),
         "latency_p95": KpiOptions(0.10, Margin(1.10, 2 * _MS), Margin(1.20, 5 * _MS)),
         "latency_p99": KpiOptions(0.15, Margin(1.10, 2 * _MS), Margin(1.30, 10 * _MS)),
+        "latency_shape": KpiOptions(0.15, Margin(1.08, 1 * _MS)),
+        "cpu_per_request": KpiOptions(0.0, Margin(1.2)),
+        "memory": KpiOptions(0.0, Margin(1.25)),
     },
     Profile.LENIENT: {
         "error_rate": KpiOptions(0.40, Margin(2.0, 0.005), Margin(2.5, 0.01)),
@@ -127,12 +137,15 @@ _KPIS: Final[Mapping[Profile, Mapping[str, KpiOptions]]] = {
         "latency_p50": KpiOptions(0.15, Margin(1.15, 2 * _MS), Margin(1.25, 4 * _MS)),
         "latency_p95": KpiOptions(0.10, Margin(1.25, 10 * _MS), Margin(1.35, 15 * _MS)),
         "latency_p99": KpiOptions(0.15, Margin(1.25, 10 * _MS), Margin(1.40, 20 * _MS)),
+        "latency_shape": KpiOptions(0.15, Margin(1.25, 10 * _MS)),
+        "cpu_per_request": KpiOptions(0.0, Margin(1.2)),
+        "memory": KpiOptions(0.0, Margin(1.25)),
     },
 }
 
 
 def _default_kpis() -> Mapping[str, KpiOptions]:
-    return dict(_KPIS[Profile.DEFAULT])
+    return dict(KPIS[Profile.DEFAULT])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +193,7 @@ def profile(name: str) -> JudgeConfig:
         known = Profile(name)
     except ValueError:
         raise JudgeOptionsError([("profile", f"{name!r} is not known; write {', '.join(Profile)}")]) from None
-    return JudgeConfig(profile=known, kpis=dict(_KPIS[known]))
+    return JudgeConfig(profile=known, kpis=dict(KPIS[known]))
 
 
 def to_mapping(config: JudgeConfig) -> dict[str, Any]:
@@ -201,7 +214,7 @@ def from_mapping(mapping: Mapping[str, Any]) -> JudgeConfig:
         values["predict"] = _predict_from(values["predict"])
     if "kpis" in values:
         given = values["kpis"]  # in the order of a profile: what was kept as JSON may have lost it
-        names = [name for name in _KPIS[Profile.DEFAULT] if name in given]
+        names = [name for name in KPIS[Profile.DEFAULT] if name in given]
         names += [name for name in given if name not in names]
         values["kpis"] = {name: _kpi_from(given[name]) for name in names}
     return JudgeConfig(**values)
@@ -252,13 +265,17 @@ def _times(config: JudgeConfig) -> _Problems:
 
 def _kpis(kpis: Mapping[str, KpiOptions]) -> _Problems:
     for name, options in kpis.items():
-        if name not in RATES and name not in LATENCIES:
-            yield f"kpis.{name}", f"is not a KPI; known are {', '.join((*RATES, *LATENCIES))}"
+        if name not in NAMES:
+            yield f"kpis.{name}", f"is not a KPI; known are {', '.join(NAMES)}"
             continue
         if not (isfinite(options.weight) and options.weight >= 0):
             yield f"kpis.{name}.weight", f"{options.weight:g} must be 0 or more"
         yield from _margin(f"kpis.{name}.tolerance", options.tolerance, name in RATES)
-        if options.promote is not None:
+        if name in SERIES and options.tolerance.absolute:
+            yield f"kpis.{name}.tolerance.absolute", f"{name} is compared as a ratio; write `ratio` only"
+        if options.promote is not None and name not in (*RATES, *LATENCIES):
+            yield f"kpis.{name}.promote", f"no promotion can wait for {name}: nothing proves it; write null"
+        elif options.promote is not None:
             yield from _margin(f"kpis.{name}.promote", options.promote, name in RATES)
             yield from _wider(f"kpis.{name}.promote", options.promote, options.tolerance)
     if not any(options.weight > 0 for options in kpis.values()):

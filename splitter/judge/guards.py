@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, Final
 
-from splitter.judge.bank import RESTART_MASS, Bank, Cap
+from splitter.judge.bank import KEPT, RESTART_MASS, Bank, Cap
 from splitter.judge.calibration import Scale
 from splitter.judge.config import JudgeConfig
+from splitter.judge.effects import Design
 from splitter.judge.measures import TAIL_CAP
 from splitter.judge.stats import Stratum, lone_bet, ratio_bet
 from splitter.judge.tick import Reading, Tick
@@ -56,8 +57,7 @@ class Guards:
         # For the rollout.
         self._options = config.guards
         self._level = log(1.0 / (LEVEL_SHARE * config.false_rollback))
-        limit_s = config.guards.latency_p99_s
-        self._limit_us = int(limit_s * 1e6) if limit_s is not None else None
+        self._limit_us = scale.limit_us
         self._slow_at = scale.live_us.index(scale.slow_us[0]), scale.shadow_us.index(scale.slow_us[1])
         self._slow_us = scale.slow_us[1]
         if self._limit_us is not None:
@@ -65,24 +65,26 @@ class Guards:
         # Over all ticks.
         horizon_s = config.max_duration_s
         self._banks = {
-            "failures": Bank(len(FAILURE_STAKES), restart=RESTART_MASS, horizon_s=horizon_s),
-            "slow": Bank(len(SLOW_STAKES), restart=RESTART_MASS, horizon_s=horizon_s, cap=SLOW_CAP),
-            "latency": Bank(len(LATENCY_STAKES), restart=RESTART_MASS, horizon_s=horizon_s, cap=TAIL_CAP),
-            "latency_of_live": Bank(len(LATENCY_STAKES), restart=RESTART_MASS, horizon_s=horizon_s, cap=TAIL_CAP),
+            "failures": Bank(len(FAILURE_STAKES), restart=RESTART_MASS, horizon_s=horizon_s, kept=KEPT),
+            "slow": Bank(len(SLOW_STAKES), restart=RESTART_MASS, horizon_s=horizon_s, kept=KEPT, cap=SLOW_CAP),
+            "latency": Bank(len(LATENCY_STAKES), restart=RESTART_MASS, horizon_s=horizon_s, kept=KEPT, cap=TAIL_CAP),
+            "latency_of_live": Bank(
+                len(LATENCY_STAKES), restart=RESTART_MASS, horizon_s=horizon_s, kept=KEPT, cap=TAIL_CAP
+            ),
         }
         self._usual = {"failures": _Usual(), "slow": _Usual()}
         self._full_samples = 0
         self._impact = 0.0
 
-    def observe(self, tick: Tick, reading: Reading) -> Alarm | None:
+    def observe(self, tick: Tick, reading: Reading, design: Design) -> Alarm | None:
         """Look at a tick and return the first alarm, the most certain first."""
         alarms = (
             fate(tick),
             self._memory(tick),
-            self._failures(reading, tick.seconds),
+            self._failures(reading, design, tick.seconds),
             self._budget(reading),
             self._slow(reading, tick.seconds),
-            self._latency(reading, tick.seconds),
+            self._latency(reading, design, tick.seconds),
         )
         return next((alarm for alarm in alarms if alarm), None)
 
@@ -111,12 +113,12 @@ class Guards:
         used, samples = percent(share), self._full_samples
         return Alarm("guards.memory", f"memory {used} of its limit in {samples} samples, at most {percent(limit)}")
 
-    def _failures(self, reading: Reading, seconds: float) -> Alarm | None:
+    def _failures(self, reading: Reading, design: Design, seconds: float) -> Alarm | None:
         beyond = self._options.error_rate
         stratum = reading.failures()
         if beyond is None or not stratum.n_s:
             return None
-        evidence = self._bet_against_live("failures", stratum, FAILURE_STAKES, beyond, seconds)
+        evidence = self._bet_against_live("failures", stratum.thinned(design.failures), FAILURE_STAKES, beyond, seconds)
         if evidence < self._level:
             return None
         claim = f"no more than live + {percent(beyond)}"
@@ -150,13 +152,14 @@ class Guards:
         late = f"{stratum.x_s:.0f} of the last {stratum.n_s:.0f} shadow requests got no answer within"
         return Alarm("guards.slow", f"{late} {latency(self._slow_us)}: {self._odds(evidence, claim)}")
 
-    def _latency(self, reading: Reading, seconds: float) -> Alarm | None:
+    def _latency(self, reading: Reading, design: Design, seconds: float) -> Alarm | None:
         if self._limit_us is None or not reading.is_timed:
             return None
         live_at, shadow_at = self._limit_at
         live_hits, shadow_hits = reading.live_above[live_at], reading.shadow_above[shadow_at]
-        of_live = self._bet("latency_of_live", _alone(live_hits, reading.answers_l), seconds)
-        evidence = self._bet("latency", _alone(shadow_hits, reading.answers_s), seconds)
+        effect = design.above(live_at)
+        of_live = self._bet("latency_of_live", _alone(live_hits / effect.l, reading.answers_l / effect.l), seconds)
+        evidence = self._bet("latency", _alone(shadow_hits / effect.s, reading.answers_s / effect.s), seconds)
         if evidence < self._level or of_live >= self._level:
             return None
         claim = f"at most {percent(LATENCY_ABOVE)}"
@@ -195,5 +198,5 @@ def fate(tick: Tick) -> Alarm | None:
     return None
 
 
-def _alone(hits: int, answers: int) -> list[float]:
+def _alone(hits: float, answers: float) -> list[float]:
     return [lone_bet(hits, answers, stake, LATENCY_ABOVE) for stake in LATENCY_STAKES]

@@ -5,13 +5,10 @@ What it promises: while no KPI of the shadow is beyond its tolerance, the chance
 is at most `false_promotion`.  Looked at every tick, for the whole rollout, with the split changed at will; what that
 needs is said in `stats`.
 
-Rule 1: the evidence of all KPIs is the mean of theirs, weighted by their shares of the risk (the one way to merge
-evidence that may depend on each other: Vovk & Wang 2021).  Shares are fixed at the start; a KPI that cannot be measured
-stays in the mean with 1.
-Rule 2: a decision is final.  The same ROLLBACK is returned for ever.  PROMOTE and UNDECIDED stay too, but while the
+Rule 1: a decision is final.  The same ROLLBACK is returned for ever.  PROMOTE and UNDECIDED stay too, but while the
 shadow goes on serving (on its way to the last step, held, as the promoted stack) the judge goes on looking, and a
 rollback overrides them.
-Rule 3: same config, same baseline, same ticks: same decisions, also through `state_dict` and `from_state` in between.
+Rule 2: same config, same baseline, same ticks: same decisions, also through `state_dict` and `from_state` in between.
 There is no clock, no chance and no order of a set in here.
 
 Cost: about 0.2 ms for a tick with the default KPIs, of which the sentences take a tenth.
@@ -23,21 +20,20 @@ from math import log
 from typing import Any, Final
 
 from splitter.errors import StateError
-from splitter.judge.bank import log_sum
-from splitter.judge.calibration import Baseline, Scale, Tails, calibrate
-from splitter.judge.comparison import Comparison
+from splitter.judge.calibration import Baseline, Scale, Tails, binned, calibrate
 from splitter.judge.config import JudgeConfig, OnUndecided
+from splitter.judge.effects import Design
 from splitter.judge.guards import Alarm, Guards, fate
-from splitter.judge.measures import measure_of
+from splitter.judge.panel import Panel
 from splitter.judge.tick import Reading, Tick, flaw
-from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
+from splitter.judge.verdict import Action, Decision
 from splitter.judge.wording import LABELS, as_odds, odds, span
-from splitter.model import Side
+from splitter.model import Counts, Side
 
 EVIDENCE_SHARE: Final = 0.8  # of false_rollback; three guards have 5 % each, 5 % are kept for a trend
 CALM: Final = 0.3  # of the evidence that rolls back: below it nothing speaks against the shadow
 
-_STATE_VERSION: Final = 1
+_STATE_VERSION: Final = 2
 
 
 class JudgeStateError(StateError, ValueError):
@@ -59,11 +55,10 @@ class Judge:
     def __init__(self, config: JudgeConfig) -> None:
         # For the rollout.
         self._config = config
-        self._shares = config.shares()
         self._alpha = EVIDENCE_SHARE * config.false_rollback
         self._level = log(1.0 / self._alpha)
         self._set_scale(calibrate(config, Baseline()))  # until `calibrate` knows better
-        self._next_scale: Scale | None = None  # what `refresh` has cut, for the tick after the next
+        self._next: tuple[Scale, Design] | None = None  # what `refresh` has cut, for the tick after the next
         # Over all ticks.
         self._age_s = 0.0
         self._warm_s = 0.0  # since the shadow's first request
@@ -83,12 +78,13 @@ class Judge:
         """Measure live.  Before it, and with too few requests of live, latencies are not compared."""
         assert self._age_s == 0, "edges are fixed before the first tick"
         self._set_scale(calibrate(self._config, baseline))
+        _learn(self._design, self._scale, baseline)
 
     @property
     def is_stale(self) -> bool:
         """Return whether live has moved away from the edges, so that `refresh` is worth it."""
         places = self._scale.places.values()
-        return self._next_scale is None and any(
+        return self._next is None and any(
             self._tails.are_stale(self._scale.live_us.index(place.live_us)) for place in places
         )
 
@@ -101,12 +97,14 @@ class Judge:
         scale = calibrate(self._config, baseline)
         if scale.provable != self._scale.provable:
             return False
-        self._next_scale = scale
+        design = Design(len(scale.live_us), self._config.design_window_s)
+        _learn(design, scale, baseline)
+        self._next = scale, design
         return True
 
     def edges(self, side: Side) -> tuple[int, ...]:
         """Return the edges in µs, ascending, that the bins of a side's next window must be cut at."""
-        return (self._next_scale or self._scale).edges(side)
+        return (self._next[0] if self._next else self._scale).edges(side)
 
     def observe(self, tick: Tick) -> Decision:
         """Judge one tick.  One that no honest count can have made is counted and changes nothing else."""
@@ -114,24 +112,24 @@ class Judge:
             return self._final
         wrong = flaw(tick)
         decision = self._answer(self._reject(tick, wrong) if wrong else self._weigh(tick))
-        if self._next_scale:
-            self._change_scale(self._next_scale)
+        if self._next:
+            self._change_scale(*self._next)
         return decision
 
-    def _change_scale(self, scale: Scale) -> None:
-        """Go on with all evidence on another scale."""
-        self._next_scale = None
-        state = {**self.state_dict(), "scale": scale.state(), "tails": Tails(scale.tails).state()}
-        self._restore(state)
+    def _change_scale(self, scale: Scale, design: Design) -> None:
+        """Go on with all evidence on another scale; what was measured at the old edges was measured again."""
+        self._next = None
+        fresh = {"scale": scale.state(), "tails": Tails(scale.tails).state(), "design": design.state()}
+        self._restore({**self.state_dict(), **fresh})
 
     def _weigh(self, tick: Tick) -> _Outcome:
         """Bet on a tick and return what follows from it."""
         reading = Reading(tick, len(self._scale.live_us), len(self._scale.shadow_us))
         self._count(tick, reading)
-        alarm = self._guards.observe(tick, reading)
-        for comparison in self._comparisons:
-            comparison.observe(reading, tick.seconds, is_warm=self._is_warm)
-        self._evidence = self._together()
+        self._design.pace(reading, tick.seconds)
+        alarm = self._guards.observe(tick, reading, self._design)
+        self._panel.observe(tick, reading, self._design, is_warm=self._is_warm)
+        self._design.observe(reading, tick.seconds)
         if reading.is_timed:
             self._tails.follow(reading.live_above, reading.answers_l, tick.seconds)
         if reading.is_comparable:
@@ -167,9 +165,10 @@ class Judge:
         return {
             "version": _STATE_VERSION,
             "scale": self._scale.state(),
-            "next_scale": self._next_scale.state() if self._next_scale else None,
+            "next": [part.state() for part in self._next] if self._next else None,
             "tails": self._tails.state(),
-            "kpis": {comparison.kpi: comparison.state() for comparison in self._comparisons},
+            "design": self._design.state(),
+            "kpis": self._panel.state(),
             "guards": self._guards.state(),
             "age_s": self._age_s,
             "warm_s": self._warm_s,
@@ -198,13 +197,10 @@ class Judge:
         if state["version"] != _STATE_VERSION:
             raise ValueError(f"version {state['version']}, known is {_STATE_VERSION}")
         self._set_scale(Scale.of_state(state["scale"]))
-        self._next_scale = Scale.of_state(state["next_scale"]) if state["next_scale"] else None
+        self._next = self._next_of(state["next"]) if state["next"] else None
         self._tails.restore(state["tails"])
-        if set(state["kpis"]) != {comparison.kpi for comparison in self._comparisons}:
-            raise ValueError(f"KPIs {', '.join(state['kpis'])}")
-        for comparison in self._comparisons:
-            comparison.restore(state["kpis"][comparison.kpi])
-        self._evidence = self._together()
+        self._design.restore(state["design"])
+        self._panel.restore(state["kpis"])
         self._guards.restore(state["guards"])
         self._age_s = float(state["age_s"])
         self._warm_s = float(state["warm_s"])
@@ -218,21 +214,22 @@ class Judge:
         if state["final"]:
             self._final = Decision.of_state(state["final"])
 
+    def _next_of(self, state: Any) -> tuple[Scale, Design]:
+        scale = Scale.of_state(state[0])
+        design = Design(len(scale.live_us), self._config.design_window_s)
+        design.restore(state[1])
+        return scale, design
+
     def _set_scale(self, scale: Scale) -> None:
         self._scale = scale
         self._tails = Tails(scale.tails)
         self._guards = Guards(self._config, scale)
-        self._comparisons = []
-        for kpi, options in self._config.kpis.items():
-            measure = measure_of(kpi, options, scale, self._tails)
-            if measure:
-                share = self._shares[kpi]
-                self._comparisons.append(Comparison(kpi, options, share, measure, self._config, self._alpha))
-        self._evidence = self._together()
+        self._design = Design(len(scale.live_us), self._config.design_window_s)
+        self._panel = Panel(self._config, scale, self._tails, self._alpha)
 
     def _count(self, tick: Tick, reading: Reading) -> None:
         self._age_s += tick.seconds
-        self._requests += reading.shadow.n
+        self._requests += reading.pairs.n if reading.pairs is not None else reading.shadow.n
         if self._requests:
             self._warm_s += tick.seconds
 
@@ -240,21 +237,13 @@ class Judge:
     def _is_warm(self) -> bool:
         return self._warm_s >= self._config.warmup_s and self._requests >= self._config.warmup_requests
 
-    def _together(self) -> float:
-        """Return ln of the odds of all KPIs together; what cannot be measured stays at 1 : 1."""
-        measured = [(each.share, each.evidence) for each in self._comparisons if each.share]
-        silent = 1.0 - sum(share for share, _ in measured)
-        logs = [log(share) + evidence for share, evidence in measured]
-        return log_sum([*logs, log(silent)] if silent > 1e-9 else logs)
-
     @property
     def _is_calm(self) -> bool:
-        return self._evidence < CALM * self._level
+        return self._panel.evidence < CALM * self._level
 
     @property
     def _is_healthy(self) -> bool:
-        required = [each for each in self._comparisons if each.is_required]
-        return bool(required) and all(each.is_proven for each in required) and self._is_calm
+        return self._panel.is_proven and self._is_calm
 
     # --- The order of decisions --------------------------------------------------------------------------------------
 
@@ -263,7 +252,7 @@ class Judge:
         config = self._config
         if alarm:
             return self._left(alarm)
-        if self._evidence >= self._level:
+        if self._panel.evidence >= self._level:
             return self._worse()
         if self._standing:
             return self._standing
@@ -277,20 +266,16 @@ class Judge:
         return _Outcome(Action.ROLLBACK, alarm.guard, f"{alarm.sentence}; rolling back")
 
     def _worse(self) -> _Outcome:
-        """Name the KPI that speaks loudest, weighted as the decision weighs it."""
-        loudest = max(
-            (each for each in self._comparisons if each.share), key=lambda each: log(each.share) + each.evidence
-        )
-        figures = loudest.accusation(self._scale.places.get(loudest.kpi))
+        """Name the KPI that speaks loudest."""
+        loudest, figures = self._panel.loudest, self._panel.accusation()
         if loudest.decides_alone:
             figures = f"{figures}, needed {odds(self._level - log(loudest.share))}"
         else:
-            figures = f"{figures}, with the other KPIs {odds(self._evidence)}, needed {odds(self._level)}"
+            figures = f"{figures}, with the other KPIs {odds(self._panel.evidence)}, needed {odds(self._level)}"
         return _Outcome(Action.ROLLBACK, loudest.kpi, f"{figures}; rolling back")
 
     def _proven(self) -> _Outcome:
-        required = [each for each in self._comparisons if each.is_required]
-        weakest = min(required, key=lambda each: each.ni_evidence)
+        weakest = min(self._panel.required, key=lambda each: each.ni_evidence)
         needed = log(1.0 / self._config.false_promotion)
         reason = (
             f"every KPI that counts is proven within its promotion margin after {span(self._age_s)} and "
@@ -300,12 +285,12 @@ class Judge:
         return _Outcome(Action.PROMOTE, "", reason)
 
     def _undecided(self) -> _Outcome:
-        required = [each for each in self._comparisons if each.is_required]
+        required = self._panel.required
         open_kpis = [LABELS[each.kpi] for each in required if not each.is_proven]
         left = f"{', '.join(open_kpis)} not proven" if open_kpis else "proofs did not last long enough"
         facts = f"after {span(self._age_s)} and {self._requests} shadow requests: {left}, {self._against()}"
         policy = self._config.on_undecided
-        leans_well = bool(required) and self._evidence < 0 and all(each.ni_evidence > 0 for each in required)
+        leans_well = bool(required) and self._panel.evidence < 0 and all(each.ni_evidence > 0 for each in required)
         if policy is OnUndecided.PROMOTE_IF_NOT_WORSE and leans_well:
             return _Outcome(Action.PROMOTE, "", f"nothing is worse {facts}; promoting, as on_undecided says")
         return _Outcome(Action.UNDECIDED, "", f"undecided {facts}; on_undecided says {policy.value}")
@@ -324,11 +309,11 @@ class Judge:
             held = f"all proven for {span(self._healthy_s)} of {span(config.dwell_s)}"
             age = f"{span(self._age_s)} of at least {span(config.min_duration_s)}"
             return f"{held}, {age}, {self._against()}; continuing"
-        waiting = [LABELS[each.kpi] for each in self._comparisons if each.is_required and not each.is_proven]
+        waiting = [LABELS[each.kpi] for each in self._panel.required if not each.is_proven]
         return f"{', '.join(waiting) or 'nothing'} to be proven, {self._against()}; continuing"
 
     def _against(self) -> str:
-        return f"{odds(self._evidence)} against the shadow, a rollback needs {odds(self._level)}"
+        return f"{odds(self._panel.evidence)} against the shadow, a rollback needs {odds(self._level)}"
 
     # --- The answer --------------------------------------------------------------------------------------------------
 
@@ -337,27 +322,20 @@ class Judge:
             action=outcome.action,
             kpi=outcome.kpi,
             reason=outcome.reason,
-            verdicts=self._verdicts(),
-            score=self._score(),
+            verdicts=self._panel.verdicts(),
+            score=self._panel.score(),
             may_increase_share=outcome.action is not Action.ROLLBACK and self._is_calm,
-            evidence=as_odds(self._evidence),
+            evidence=as_odds(self._panel.evidence),
             needed=1.0 / self._alpha,
             age_s=self._age_s,
             requests=self._requests,
         )
 
-    def _verdicts(self) -> tuple[KpiVerdict, ...]:
-        """Return a verdict for each KPI, in the order of the config."""
-        measured = {each.kpi: each for each in self._comparisons}
-        return tuple(measured[kpi].verdict() if kpi in measured else self._unmeasured(kpi) for kpi in self._config.kpis)
 
-    def _unmeasured(self, kpi: str) -> KpiVerdict:
-        sentence = f"not compared: {self._scale.answers} answers of live before the rollout are too few"
-        needed = 1.0 / (self._alpha * (self._shares[kpi] or 1.0))
-        proof = 1.0 / self._config.false_promotion
-        return KpiVerdict(kpi, Verdict.UNDECIDED, None, None, 1.0, needed, 1.0, proof, None, sentence)
-
-    def _score(self) -> float:
-        measured = sum(each.share * each.score() for each in self._comparisons)
-        silent = 1.0 - sum(each.share for each in self._comparisons)
-        return 100.0 * (measured + 0.5 * silent)
+def _learn(design: Design, scale: Scale, baseline: Baseline) -> None:
+    """Take in what live was like, for the design effects."""
+    nothing = Counts(bins=(0,) * (len(scale.shadow_us) + 1))
+    for seconds, n, e5, e5u, latency in baseline.blocks:
+        live = Counts(n=n, e5=e5, e5u=e5u, bins=binned(latency, scale.live_us))
+        reading = Reading(Tick(0, live=live, shadow=nothing), len(scale.live_us), len(scale.shadow_us))
+        design.observe(reading, seconds)

@@ -14,7 +14,7 @@ from math import inf, log
 from typing import Final
 
 from splitter.judge.calibration import Baseline, Scale, Tails, calibrate, fraction_above
-from splitter.judge.config import LATENCIES, JudgeConfig
+from splitter.judge.config import LATENCIES, SERIES, JudgeConfig
 from splitter.judge.judge import EVIDENCE_SHARE
 from splitter.judge.measures import Measure, measure_of
 from splitter.judge.stats import Stratum, expected
@@ -157,7 +157,7 @@ class _Outlook:
         return needed_s + self.config.warmup_s if measure.waits_for_warmup else needed_s
 
     def _measure(self, kpi: str) -> Measure | None:
-        options = self.config.kpis.get(kpi)
+        options = self.config.kpis.get(kpi) if kpi not in SERIES else None
         return measure_of(kpi, options, self.scale, self._tails) if options else None
 
     def _time_for(self, requests: float, share: float) -> float:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
-from splitter.judge.calibration import Baseline
+from splitter.judge.calibration import Baseline, blocks_of
 from splitter.judge.judge import Judge
 from splitter.judge.tick import Tick
 from splitter.judge.trace import Header, Row, Sample, read
 from splitter.judge.verdict import Action, Decision
-from splitter.model import Side
+from splitter.model import Side, StackId, Window
 
 REFRESH_EVERY: Final = 5  # ticks
 REFRESH_WINDOW_S: Final = 60.0
@@ -117,7 +117,17 @@ def _baseline(rows: Sequence[Row], header: Header) -> Baseline:
         latency=_summed(samples),
         span_s=len(rows) * header.tick_s,
         digits=header.digits,
+        blocks=tuple(blocks_of(_windows(rows, header))),
     )
+
+
+def _windows(rows: Iterable[Row], header: Header) -> Iterator[Window]:
+    """Return live's ticks as a recorder would."""
+    for row in rows:
+        if row.live is not None:
+            yield Window(
+                StackId(header.id), row.t, row.t + header.tick_s, row.live.counts, latency=tuple(row.live.latency)
+            )
 
 
 def _summed(samples: Iterable[Sample]) -> tuple[tuple[int, int], ...]:

@@ -13,7 +13,10 @@ without: correlated outcomes (stalls, one client's retries) pay as if they were 
 false alarms get more frequent than promised.  `Stratum.thinned` divides the counts by how correlated they are.
 """
 
+from collections.abc import Sequence
+from itertools import accumulate
 from math import exp, inf, log, log1p
+from statistics import NormalDist
 from typing import Final, NamedTuple
 
 
@@ -25,6 +28,9 @@ class Effect(NamedTuple):
 
 
 INDEPENDENT: Final = Effect()
+
+_NORMAL: Final = NormalDist()
+_EDGE: Final = 1e-9
 
 
 class Stratum(NamedTuple):
@@ -109,6 +115,57 @@ def two_bin_bet(stratum: Stratum, tail: float, odds: float) -> float:
     of_shadow = x_s * log(bold / mixed) + (n_s - x_s) * (log1p(-bold) - below_mixed)
     of_live = x_l * log(tail / mixed) + (n_l - x_l) * (log1p(-tail) - below_mixed)
     return of_shadow + of_live
+
+
+def middles(base: Sequence[float]) -> list[float]:
+    """Return where the middle of each bin of `base` (chances that sum to 1) lies on the standard normal curve."""
+    below = accumulate(base, initial=0.0)
+    return [
+        _NORMAL.inv_cdf(min(max(under + part / 2, _EDGE), 1 - _EDGE)) for under, part in zip(below, base, strict=False)
+    ]
+
+
+def shape_bet(
+    shadow: Sequence[float], live: Sequence[float], base: Sequence[float], places: Sequence[float], tilt: float
+) -> float:
+    """Return ln e of a bet on whole distributions: counts in bins, each side cut at its own edges.
+
+    Bets against "the shadow's answers are stochastically no slower": at no edge does it exceed its own more often than
+    live exceeds live's.  `base` is what live was like before this tick, `places` its `middles`, and `tilt` how far the
+    bet thinks that the shadow is shifted, in standard deviations.
+
+    Source: the e-value of Turner, Ly & Grünwald (as `two_bin_bet`) with many bins, the alternative being an exponential
+    tilt.  The tilt makes bold/base rise from bin to bin, hence bold/mixed rise and base/mixed fall; under the claim
+    each factor's mean is at most what it is for equal distributions, and the average of those is 1.  Assumes the same
+    as `two_bin_bet`; without the claim's order in all bins at once the bet may win, as it should.
+    """
+    n_s, n_l = sum(shadow), sum(live)
+    f = n_s / (n_s + n_l)
+    tilted = [part * exp(tilt * place) for part, place in zip(base, places, strict=True)]
+    scale = 1.0 / sum(tilted)
+    gain = 0.0
+    for x_s, x_l, part, raw in zip(shadow, live, base, tilted, strict=True):
+        bold = raw * scale
+        log_mixed = log(f * bold + (1.0 - f) * part)
+        gain += x_s * (log(bold) - log_mixed) + x_l * (log(part) - log_mixed)
+    return gain
+
+
+def pair_bet(shadow_only: float, live_only: float, alike: float, stake: float, ratio: float, absolute: float) -> float:
+    """Return ln e of a bet on pairs of answers to one request: hits of one side only, and pairs that are alike.
+
+    Bets against "the shadow's rate <= ratio·(live's rate) + absolute", 0 < `stake` < 1/(ratio + absolute).
+
+    Source: betting on a bounded mean (Waudby-Smith & Ramdas 2024).  A pair pays 1 + stake·(s − ratio·l − absolute) with
+    s and l 1 for a hit, whose mean is at most 1 while the claim is true, however much the two answers have in common.
+    With ratio 1 and absolute 0 it is the sign test.  Assumes that pairs are independent.  A pair of two hits is paid
+    like one of none: that is exact for ratio 1, and overpays by stake·(ratio − 1) a pair of two hits otherwise.
+    """
+    gain = 0.0
+    for count, won in ((shadow_only, 1.0 - absolute), (live_only, -ratio - absolute), (alike, -absolute)):
+        if count and won:
+            gain += count * log1p(stake * won)
+    return gain
 
 
 def expected(share_s: float, rate_s: float, rate_l: float) -> Stratum:

@@ -72,14 +72,32 @@ class Reading:
     edges were set.  A side that did not serve has empty ones.
     """
 
-    __slots__ = ("answers_l", "answers_s", "is_timed", "live", "live_above", "shadow", "shadow_above")
+    __slots__ = (
+        "answers_c",
+        "answers_l",
+        "answers_s",
+        "control",
+        "control_above",
+        "is_timed",
+        "live",
+        "live_above",
+        "pairs",
+        "shadow",
+        "shadow_above",
+    )
 
     def __init__(self, tick: Tick, edges_l: int, edges_s: int) -> None:
+        self.pairs = tick.pairs
         self.live = tick.live or Counts(bins=(0,) * (edges_l + 1))
         self.shadow = tick.shadow or Counts(bins=(0,) * (edges_s + 1))
+        control = tick.control
+        if control is None or len(control.bins) != edges_l + 1:
+            control = Counts(bins=(0,) * (edges_l + 1))
+        self.control = control
         self.is_timed = len(self.live.bins) == edges_l + 1 and len(self.shadow.bins) == edges_s + 1
         self.live_above, self.answers_l = _above(self.live.bins)
         self.shadow_above, self.answers_s = _above(self.shadow.bins)
+        self.control_above, self.answers_c = _above(self.control.bins)
 
     @property
     def is_comparable(self) -> bool:
@@ -91,7 +109,9 @@ class Reading:
         return Stratum(self.shadow_above[shadow_edge], self.answers_s, self.live_above[live_edge], self.answers_l)
 
     def failures(self) -> Stratum:
-        """Return the failures, each client's as often as it met them."""
+        """Return the failures, each client's as often as it met them; while requests are mirrored, the pairs'."""
+        if self.pairs is not None:
+            return Stratum(self.pairs.shadow_only, self.pairs.n, self.pairs.live_only, self.pairs.n)
         return Stratum(self.shadow.e5, self.shadow.n, self.live.e5, self.live.n)
 
 

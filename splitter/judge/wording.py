@@ -12,6 +12,9 @@ LABELS: Final[Mapping[str, str]] = {
     "latency_p50": "p50",
     "latency_p95": "p95",
     "latency_p99": "p99",
+    "latency_shape": "latency as a whole",
+    "cpu_per_request": "CPU per request",
+    "memory": "memory",
 }
 
 _LOG_ODDS_MAX = 690.0  # exp() of more is no float

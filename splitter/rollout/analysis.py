@@ -117,7 +117,7 @@ class Analysis:
         The figures of both stacks start anew: from here on they are compared.
         """
         live, shadow = rollout.live.id, rollout.shadow.id
-        baseline = Baseline.of(merge(self._ring)) if self._ring else Baseline()
+        baseline = Baseline.of(merge(self._ring), self._ring) if self._ring else Baseline()
         self._judge = self._judges(from_mapping(rollout.analysis))
         self._judge.calibrate(baseline)
         self._before = Before(baseline=baseline)
@@ -154,7 +154,8 @@ class Analysis:
         if judge is None or self._tick % KEEP_EVERY_TICKS or not judge.is_stale:
             return None
         earliest_s = self._ring[-1].ended_s - REFRESH_WINDOW_S
-        baseline = Baseline.of(merge([window for window in self._ring if window.ended_s > earliest_s]))
+        windows = [window for window in self._ring if window.ended_s > earliest_s]
+        baseline = Baseline.of(merge(windows), self._ring)
         if not judge.refresh(baseline):
             return None
         self._before = replace(self._before, refresh=baseline)
@@ -251,7 +252,8 @@ class Analysis:
     @staticmethod
     def _known(judge: Judge, baseline: Baseline) -> dict[str, Any]:
         edges = len(judge.edges(Side.LIVE))
-        return {"requests": baseline.n, "span_s": baseline.span_s, "edges": edges, "baseline": baseline_state(baseline)}
+        shown = baseline_state(replace(baseline, blocks=()))  # the whole of it is with the figures
+        return {"requests": baseline.n, "span_s": baseline.span_s, "edges": edges, "baseline": shown}
 
     def _set_edges(self, live: StackId, shadow: StackId) -> None:
         assert self._judge is not None

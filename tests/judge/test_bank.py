@@ -161,3 +161,47 @@ class TestLogSum:
         1 + 2 + 3 is 6, also as logarithms.
         """
         assert math.log(6) == pytest.approx(log_sum([math.log(1), math.log(2), math.log(3)]))
+
+
+class TestCaps:
+    def test_can_be_each_bets_own(self) -> None:
+        """
+        In one bank a bet that is capped lower gains less in a block.
+        """
+        bank = Bank(2, cap=Cap(nats=5, block_s=10))
+
+        bank.bet([9.0, 9.0], caps=[5.0, 2.5])
+
+        assert math.exp(bank.evidence) == pytest.approx((math.exp(5) + math.exp(2.5)) / 2)
+
+
+class TestEpochs:
+    def test_spend_what_is_kept_by_halves(self) -> None:
+        """
+        After the horizon half of what is kept drips in over the next one, then half of the rest: a shadow that turns
+        bad when it has long been promoted is still judged on fresh wealth.
+        """
+        bank = Bank(1, restart=0.5, horizon_s=10, kept=0.25)
+
+        reserves = []
+        for _ in range(3):
+            for _ in range(10):
+                bank.bet([-50.0])
+            reserves.append(bank.state()["reserve"])
+
+        assert pytest.approx(reserves) == [0.125, 0.0625, 0.03125]
+
+    def test_go_on_from_their_state(self) -> None:
+        """
+        A bank restored in its second horizon is the same ever after.
+        """
+        banks = [Bank(2, restart=0.5, horizon_s=10, kept=0.25) for _ in range(2)]
+        for _ in range(13):
+            banks[0].bet([-0.5, 0.1])
+
+        banks[1].restore(json.loads(json.dumps(banks[0].state())))
+
+        for _ in range(30):
+            for bank in banks:
+                bank.bet([0.2, -0.1])
+            assert banks[0].evidence == banks[1].evidence

@@ -39,6 +39,19 @@ class TestBaseline:
         assert Baseline(9, 2, 1, ((500, 4), (900, 2)), 600.0) == baseline
         assert baseline.answers == 6
 
+    def test_holds_its_parts_in_blocks(self) -> None:
+        """
+        Windows of a second make blocks of ten; latencies keep two digits, and the rest waits for no block.
+        """
+        windows = [
+            Window(StackId("shop-r1"), t, t + 1.0, Counts(n=4, e5=2, e5u=1), latency=((500, 1), (900, 1)))
+            for t in map(float, range(25))
+        ]
+
+        blocks = Baseline.of(windows[0], windows).blocks
+
+        assert blocks == ((10.0, 40, 20, 10, ((501, 10), (903, 10))),) * 2
+
 
 class TestCalibrate:
     def test_cuts_live_at_its_quantiles(self) -> None:
@@ -52,7 +65,8 @@ class TestCalibrate:
 
     def test_cuts_the_shadow_at_tolerances_and_margins(self) -> None:
         """
-        Each latency KPI has an edge of the shadow for its tolerance and one for its promotion margin, all in one list.
+        Each latency KPI has an edge of the shadow for its tolerance and one for its promotion margin, the whole
+        distribution has one for each of live's, and live's own are there for bets without tolerance; all in one list.
         """
         scale = calibrate(CONFIG, steps(10_000))
 
@@ -64,7 +78,12 @@ class TestCalibrate:
                 1_145_000,  # p95: 1.20x + 5 ms
                 1_091_000,  # p99: 1.10x + 2 ms
                 1_297_000,  # p99: 1.30x + 10 ms
-                1_650_350,  # very slow: as p99's tolerance
+                263_000,  # .25: as p50's tolerance
+                788_000,  # .75: as p50's
+                973_000,  # .9: 1.08x + 1 ms
+                1_100_900,  # .999: as p99's
+                1_650_350,  # very slow: as p99's
+                *scale.edges(Side.LIVE),
             ]
         )
         assert tuple(expected) == scale.edges(Side.SHADOW)
@@ -76,7 +95,7 @@ class TestCalibrate:
 
     def test_shares_an_edge_that_two_things_need(self) -> None:
         """
-        With one ratio for tolerance and margin the edges coincide, and there is one instead of two.
+        With one ratio for tolerance and margin the edges coincide, and there is one instead of three.
         """
         p50 = replace(CONFIG.kpis["latency_p50"], tolerance=Margin(1.2), promote=Margin(1.2))
         scale = calibrate(JudgeConfig(kpis={"latency_p50": p50}), steps(1_000))
@@ -84,7 +103,8 @@ class TestCalibrate:
         place = scale.places["latency_p50"]
 
         assert place.worse_us == place.proof_us
-        assert len(set(scale.shadow_us)) == len(scale.shadow_us) == 2
+        assert place.worse_us == dict(scale.ladder)[place.live_us]
+        assert len(set(scale.shadow_us)) == len(scale.shadow_us)
 
     @pytest.mark.parametrize(
         ("answers", "kpis"),

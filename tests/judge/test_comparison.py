@@ -6,6 +6,7 @@ import pytest
 from splitter.judge.calibration import Baseline, Tails, calibrate
 from splitter.judge.comparison import Comparison
 from splitter.judge.config import JudgeConfig, KpiOptions, Margin
+from splitter.judge.effects import Design
 from splitter.judge.measures import RateMeasure, measure_of
 from splitter.judge.stats import Effect
 from splitter.judge.tick import Reading, Tick
@@ -14,6 +15,14 @@ from splitter.model import Counts
 
 CONFIG = JudgeConfig()
 OPTIONS = KpiOptions(0.5, Margin(1.25, 0.0005), Margin(1.5, 0.005))
+
+
+class Doubled(Design):
+    """Says that two requests weigh as one."""
+
+    @property
+    def errors(self) -> Effect:
+        return Effect(2.0, 2.0)
 
 
 def errors(share: float = 0.5, options: KpiOptions = OPTIONS) -> Comparison:
@@ -26,9 +35,11 @@ def tick(shadow_errors: int = 0, live_errors: int = 0) -> Reading:
     return Reading(Tick(0, live=live, shadow=Counts(n=50, e5=shadow_errors, e5u=shadow_errors)), 1, 1)
 
 
-def watched(comparison: Comparison, ticks: int, reading: Reading, *, is_warm: bool = True) -> Comparison:
+def watched(
+    comparison: Comparison, ticks: int, reading: Reading, *, is_warm: bool = True, design: Design | None = None
+) -> Comparison:
     for _ in range(ticks):
-        comparison.observe(reading, 1.0, is_warm=is_warm)
+        comparison.observe(reading, 1.0, design or Design(1, 600.0), is_warm=is_warm)
     return comparison
 
 
@@ -156,11 +167,11 @@ class TestComparison:
         """
         alone, together = errors(), errors()
 
-        for _ in range(2):
-            alone.observe(tick(shadow_errors=2), 1.0, is_warm=True)
-            together.observe(tick(shadow_errors=2), 1.0, is_warm=True, effect=Effect(2.0, 2.0))
+        watched(alone, 2, tick(shadow_errors=2))
+        watched(together, 2, tick(shadow_errors=2), design=Doubled(1, 600.0))
 
         assert 0 < together.evidence < alone.evidence
+        assert (together.verdict().live_phi, together.verdict().shadow_phi) == (2.0, 2.0)
 
     def test_never_decides_without_a_share(self) -> None:
         """

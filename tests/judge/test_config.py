@@ -65,12 +65,14 @@ class TestProfiles:
 class TestShares:
     def test_sum_to_one(self) -> None:
         """
-        Weights are normalised over the KPIs that are named: 40 of 85 parts are the error rate's.
+        Weights are normalised over the KPIs that are named: 40 of 55 parts are the error rate's.
         """
-        shares = JudgeConfig().shares()
+        kpis = {name: JudgeConfig().kpis[name] for name in ("error_rate", "latency_p50")}
+
+        shares = JudgeConfig(kpis=kpis).shares()
 
         assert sum(shares.values()) == pytest.approx(1.0)
-        assert shares["error_rate"] == pytest.approx(40 / 85)
+        assert shares["error_rate"] == pytest.approx(40 / 55)
 
 
 class TestChecks:
@@ -110,6 +112,8 @@ class TestChecks:
             ({"kpis": {"error_rate": replace(GOOD, promote=Margin(1.5, 1.0))}}, "kpis.error_rate.promote.absolute"),
             ({"kpis": {"error_rate": replace(GOOD, tolerance=Margin(2.0))}}, "kpis.error_rate.promote.ratio"),
             ({"kpis": {"latency_p50": replace(GOOD, tolerance=Margin(1.0, 0.1))}}, "kpis.latency_p50.promote.absolute"),
+            ({"kpis": {"latency_shape": GOOD}}, "kpis.latency_shape.promote"),
+            ({"kpis": {"memory": KpiOptions(1.0, Margin(1.0, 5.0))}}, "kpis.memory.tolerance.absolute"),
             ({"kpis": {"latency_p50": replace(GOOD, promote=Margin(1.5, -1.0))}}, "kpis.latency_p50.promote.absolute"),
         ],
     )

@@ -5,11 +5,13 @@ import pytest
 
 from splitter.judge.calibration import Baseline, calibrate
 from splitter.judge.config import GuardOptions, JudgeConfig
+from splitter.judge.effects import Design
 from splitter.judge.guards import Alarm, Guards
 from splitter.judge.tick import Reading, Tick
 from splitter.model import Counts, Resources
 
 CONFIG = JudgeConfig(guards=GuardOptions(latency_p99_s=2.0))
+DESIGN = Design(9, 600.0)
 SCALE = calibrate(CONFIG, Baseline(n=2_000, latency=((10_000, 1_000), (20_000, 1_000))))
 FAST_L = Counts(n=95, bins=(95, *[0] * len(SCALE.live_us)))
 FAST_S = Counts(n=5, bins=(5, *[0] * len(SCALE.shadow_us)))
@@ -29,7 +31,7 @@ def memory(share: float) -> Resources:
 def first_alarm(watch: Guards, tick: Tick, ticks: int = 30) -> tuple[int, Alarm] | None:
     """Return the first alarm if `tick` happens so often, and after how many."""
     for count in range(1, ticks + 1):
-        alarm = watch.observe(tick, Reading(tick, len(SCALE.live_us), len(SCALE.shadow_us)))
+        alarm = watch.observe(tick, Reading(tick, len(SCALE.live_us), len(SCALE.shadow_us)), DESIGN)
         if alarm:
             return count, alarm
     return None

@@ -1,4 +1,5 @@
 import json
+import random
 from bisect import bisect_left
 from dataclasses import replace
 
@@ -6,11 +7,11 @@ import pytest
 
 from splitter.errors import StateError
 from splitter.judge.calibration import Baseline
-from splitter.judge.config import GuardOptions, JudgeConfig, OnUndecided, profile
+from splitter.judge.config import LATENCIES, GuardOptions, JudgeConfig, OnUndecided, profile
 from splitter.judge.judge import Judge, JudgeStateError
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, Verdict
-from splitter.model import Counts, Resources, Side
+from splitter.model import Counts, Pairs, Resources, Side
 from tests.judge.worlds import HONEST, Manners, World
 
 QUICK = replace(JudgeConfig(), warmup_s=5.0, dwell_s=5.0, min_duration_s=60.0, max_duration_s=600.0)
@@ -117,8 +118,10 @@ class TestPromotion:
 
         assert decision.action is Action.PROMOTE
         assert count == 60
-        assert {Verdict.NON_INFERIOR} == {verdict.verdict for verdict in decision.verdicts}
-        assert decision.score > 95
+        wanted = {verdict.kpi for verdict in decision.verdicts if verdict.promote}
+        proven = {verdict.kpi for verdict in decision.verdicts if verdict.verdict is Verdict.NON_INFERIOR}
+        assert wanted == proven == {"error_rate", "client_error_rate", *LATENCIES}
+        assert decision.score > 85
         assert decision.reason.startswith("every KPI that counts is proven within its promotion margin after 60 s and ")
         assert decision.reason.endswith("; promoting")
 
@@ -194,7 +197,7 @@ class TestRollback:
         assert decision.action is Action.ROLLBACK
         assert decision.kpi == "error_rate"
         assert decision.reason.startswith("error rate 2 % against 0 % of live: ")
-        assert " : 1 against 'no worse than 1.25x + 0.05 %', needed 266 : 1; rolling back" in decision.reason
+        assert " : 1 against 'no worse than 1.25x + 0.05 %', needed 313 : 1; rolling back" in decision.reason
         assert not decision.may_increase_share
         assert decision.verdicts[0].verdict is Verdict.WORSE
 
@@ -216,13 +219,14 @@ class TestRollback:
         """
         Two KPIs that would not do alone do together, and the sentence says so.
         """
-        config = replace(QUICK, guards=GuardOptions(error_rate=None))
+        kpis = {name: replace(QUICK.kpis[name], weight=0.5) for name in ("error_rate", "client_error_rate")}
+        config = replace(QUICK, guards=GuardOptions(error_rate=None), kpis=kpis)
         found = set()
         for seed in range(40):
             seat = judge(config, None)
             world = World(seed, rps=1_000, share=0.1)
             for t in range(60):
-                tick = world.tick(t, seat, Manners(failures=0.004, client_errors=0.032))
+                tick = world.tick(t, seat, Manners(failures=0.004, client_errors=0.04))
                 decision = seat.observe(tick)
                 if decision.action is Action.ROLLBACK:
                     found.add("with the other KPIs" in decision.reason)
@@ -485,6 +489,90 @@ class TestRefresh:
 
         assert not seat.refresh(Baseline(n=50, latency=((20_000, 50),)))
         assert seat.edges(Side.LIVE) == edges
+
+
+class TestComparable:
+    def test_is_only_guarded_if_requests_are_not_random(self) -> None:
+        """
+        Where requests choose their stack nothing is compared: no evidence, no promotion, and guards all the same.
+        """
+        config = replace(QUICK, comparable=False)
+        seat = judge(config)
+
+        count, decision = until_decided(seat, bad(seat))
+
+        assert (decision.action, count) == (Action.UNDECIDED, 600)
+        assert decision.evidence == pytest.approx(1.0)
+        broken = judge(config)
+        assert until_decided(broken, replace(good(broken), shadow=Counts(n=100, e5=100)))[1].kpi == "guards.error_rate"
+
+
+class TestMirror:
+    """Requests are copied to the shadow: it has pairs, and no requests of its own."""
+
+    def mirrored(self, seat: Judge, pairs: Pairs) -> Tick:
+        return replace(good(seat), shadow=None, pairs=pairs)
+
+    def test_finds_errors_that_only_the_copies_have(self) -> None:
+        """
+        Of twenty copies a second one fails alone.
+        """
+        seat = judge(replace(QUICK, guards=GuardOptions(error_rate=None)))
+
+        count, decision = until_decided(seat, self.mirrored(seat, Pairs(n=20, shadow_only=1)))
+
+        assert decision.kpi == "error_rate"
+        assert count < 60
+
+    def test_finds_copies_that_are_later(self) -> None:
+        """
+        At strong differences between requests, 150 pairs show a tenth more: each is compared with itself.
+        """
+        dice = random.Random(1)
+        seat = judge(replace(QUICK, warmup_requests=0, warmup_s=0.0))
+        pairs, decision = 0, seat.observe(idle(seat))
+        while decision.action is Action.CONTINUE:
+            originals = [dice.randint(5_000, 900_000) for _ in range(5)]
+            latencies = tuple((us, int(us * dice.gauss(1.16, 0.1))) for us in originals)
+            decision = seat.observe(self.mirrored(seat, Pairs(n=5, latencies_us=latencies)))
+            pairs += 5
+
+        assert decision.kpi == "latency_p50"
+        assert pairs <= 150
+
+    def test_leaves_a_dead_shadow(self) -> None:
+        """
+        When every copy fails and no original does, the guard needs seconds.
+        """
+        seat = judge()
+
+        count, decision = until_decided(seat, self.mirrored(seat, Pairs(n=5, shadow_only=5)))
+
+        assert decision.kpi == "guards.error_rate"
+        assert count <= 5
+
+    def test_proves_nothing(self) -> None:
+        """
+        Copies are a choice of requests: equal pairs for ever are no promotion.
+        """
+        seat = judge()
+
+        _, decision = until_decided(seat, self.mirrored(seat, Pairs(n=50, latencies_us=((9_000, 9_000),) * 50)))
+
+        assert decision.action is Action.UNDECIDED
+
+    def test_goes_on_to_a_split_with_what_it_knows(self) -> None:
+        """
+        Evidence from pairs is still there when requests are split.
+        """
+        seat = judge()
+        before = last(seat, [self.mirrored(seat, Pairs(n=20, shadow_only=1))] * 8)
+
+        after = seat.observe(good(seat))
+
+        assert before.requests == 160
+        assert before.evidence > 3
+        assert after.evidence > before.evidence / 2
 
 
 class TestState:

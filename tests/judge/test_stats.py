@@ -10,7 +10,10 @@ from splitter.judge.stats import (
     expected,
     log_add,
     lone_bet,
+    middles,
+    pair_bet,
     ratio_bet,
+    shape_bet,
     stake_against,
     two_bin_bet,
 )
@@ -215,3 +218,118 @@ class TestLogAdd:
         assert log_add(5_000.0, 5_000.0) == pytest.approx(5_000.0 + math.log(2))
         assert log_add(-math.inf, 3.0) == 3.0
         assert log_add(-math.inf, -math.inf) == -math.inf
+
+
+class TestShapeBet:
+    BASE = (0.25, 0.25, 0.25, 0.15, 0.05, 0.05)
+
+    def test_pays_as_reckoned_by_hand(self) -> None:
+        """
+        A shadow with a few more answers in the upper bins: the bets on small shifts win and the boldest loses all.
+        """
+        places = middles(self.BASE)
+
+        gains = [
+            shape_bet((8, 10, 12, 10, 4, 6), (240, 230, 240, 140, 50, 50), self.BASE, places, tilt)
+            for tilt in (0.12, 0.3, 0.7, 1.5)
+        ]
+
+        assert pytest.approx(places, abs=1e-6) == [-1.150349, -0.318639, 0.318639, 0.934589, 1.439531, 1.959964]
+        assert pytest.approx(gains, abs=1e-5) == [1.630735, 2.981945, 1.26642, -19.74235]
+
+    @pytest.mark.parametrize("phi", [1.0, 2.0])
+    @pytest.mark.parametrize(
+        ("shadow", "live"),
+        [
+            ((0.5, 0.3, 0.2), (0.5, 0.3, 0.2)),
+            ((0.6, 0.3, 0.1), (0.5, 0.3, 0.2)),
+            ((0.5, 0.4, 0.1), (0.5, 0.3, 0.2)),
+            ((0.9, 0.05, 0.05), (0.2, 0.2, 0.6)),
+        ],
+    )
+    def test_is_not_worth_having_while_the_shadow_is_no_slower(
+        self, shadow: tuple[float, ...], live: tuple[float, ...], phi: float
+    ) -> None:
+        """
+        On the border of stochastic order and inside it no mean is above 1, over all outcomes, thinned or not, whatever
+        the base that is bet on.
+        """
+        for base in ((0.5, 0.3, 0.2), (0.8, 0.15, 0.05)):
+            for tilt in (0.12, 0.7, 1.5):
+                mean = sum(
+                    multinomial(x_s, shadow)
+                    * multinomial(x_l, live)
+                    * math.exp(
+                        shape_bet([each / phi for each in x_s], [each / phi for each in x_l], base, middles(base), tilt)
+                    )
+                    for x_s, x_l in product(outcomes(3), outcomes(6))
+                )
+
+                assert mean <= 1 + 1e-12
+
+    def test_is_worth_having_against_a_slower_shadow(self) -> None:
+        """
+        Where the shadow is slower the mean is above 1.
+        """
+        base, shadow = (0.5, 0.3, 0.2), (0.2, 0.3, 0.5)
+        mean = sum(
+            multinomial(x_s, shadow) * multinomial(x_l, base) * math.exp(shape_bet(x_s, x_l, base, middles(base), 0.7))
+            for x_s, x_l in product(outcomes(3), outcomes(6))
+        )
+
+        assert mean > 1.2
+
+
+def outcomes(n: int) -> list[tuple[int, int, int]]:
+    return [(a, b, n - a - b) for a in range(n + 1) for b in range(n + 1 - a)]
+
+
+def multinomial(counts: tuple[int, ...], rates: tuple[float, ...]) -> float:
+    ways, left, chance_of_one = 1, sum(counts), 1.0
+    for count, rate in zip(counts, rates, strict=True):
+        ways *= math.comb(left, count)
+        left -= count
+        chance_of_one *= rate**count
+    return ways * chance_of_one
+
+
+class TestPairBet:
+    def test_is_the_sign_test_without_tolerance(self) -> None:
+        """
+        b·ln(1 + λ) + c·ln(1 - λ), and pairs that are alike say nothing.
+        """
+        assert pair_bet(7, 2, 500, 0.4, 1.0, 0.0) == pytest.approx(7 * math.log(1.4) + 2 * math.log(0.6))
+
+    @pytest.mark.parametrize("together", [0.0, 0.5, 1.0])
+    @pytest.mark.parametrize("rate_l", [0.0, 0.1, 0.4])
+    @pytest.mark.parametrize("ratio", [1.0, 1.25])
+    def test_is_not_worth_having_while_the_shadow_is_within(self, ratio: float, rate_l: float, together: float) -> None:
+        """
+        Whatever part of live's failures the shadow shares, no mean is above 1 on the border; for a ratio beyond 1 only
+        while both fail together no more than the absolute tolerance makes up for.
+        """
+        rate_s = ratio * rate_l + 0.05
+        both = together * rate_l if ratio == 1.0 else 0.0
+        shadow_only, live_only = rate_s - both, rate_l - both
+        alike = 1 - shadow_only - live_only
+
+        for stake in (0.05, 0.1, 0.2, 0.4, 0.7):
+            mean = (
+                shadow_only * math.exp(pair_bet(1, 0, 0, stake, ratio, 0.05))
+                + live_only * math.exp(pair_bet(0, 1, 0, stake, ratio, 0.05))
+                + alike * math.exp(pair_bet(0, 0, 1, stake, ratio, 0.05))
+            )
+
+            assert mean <= 1 + 1e-12
+
+
+class TestThinned:
+    def test_pays_as_reckoned_by_hand(self) -> None:
+        """
+        The bets on a p99 of `TestTwoBinBet` with effects of 2 on the shadow and 4 on live.
+        """
+        thin = Stratum(4, 48, 9, 930).thinned(Effect(2.0, 4.0))
+
+        gains = [two_bin_bet(thin, 0.01, odds) for odds in (1.5, 2.5, 6, 30)]
+
+        assert pytest.approx(gains, abs=1e-6) == [0.617198, 1.279024, 1.986001, 1.269251]
