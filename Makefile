@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin/
 
-.PHONY: demo demo-docker test check format bench clean
+.PHONY: demo demo-docker test check format bench fuzz clean
 
 demo: $(STAMP)
 	$(RUN)splitter demo
@@ -27,6 +27,9 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN)python -m benchmarks
+
+fuzz: $(STAMP)
+	$(RUN)pytest tests/fuzz --hypothesis-profile=long --timeout=0
 
 clean:
 	rm -rf $(VENV) build dist

@@ -18,6 +18,7 @@ REQUIRED = frozenset(os.environ.get("SPLITTER_TEST_REQUIRE", "").replace(",", " 
 
 # No test is timed: a busy machine may take as long as it likes over an example.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=100_000)  # `make fuzz`
 settings.load_profile("untimed")
 
 

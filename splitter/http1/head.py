@@ -36,7 +36,7 @@ from splitter.http1.fields import (
 BLANK_LINE = b"\r\n\r\n"
 
 _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb"{1,32}+) ([!-\"$-~]++) HTTP/1\.([01])")
-_VERSION = re.compile(rb".* HTTP/[0-9]\.[0-9]")
+_VERSION = re.compile(TOKEN + rb"++ [!-~]++ HTTP/[0-9]\.[0-9]")
 _LINE_BYTES_BESIDE_TARGET = 64  # more than a method, a version and the spaces take
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t -~\x80-\xff]*+)?")
 _UNFIT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")  # what no head may hold, bare CR and LF too
