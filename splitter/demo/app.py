@@ -7,6 +7,8 @@ says how it behaves:
     VERSION            what it says it is, in the text and in `X-Version`
     LATENCY_MS         the median time to an answer; single answers are a little faster or slower
     ERROR_RATE         the fraction of pages and downloads, but not uploads, that are answered by 500
+    SLOW               the fraction of answers that take twice as long
+    LEAK_KB            how much memory each request takes and never gives back
     HANG, GARBAGE, RESET, CUT   the fraction that gets no answer, no HTTP, a reset, or half of the body
     CRASH_AFTER        the number of requests after which the process ends in the middle of the next
     CONTROL            if set, `POST /control?error_rate=0.5&hang=0` changes the figures while it runs
@@ -53,6 +55,8 @@ class Behaviour:
     garbage: float = 0.0
     reset: float = 0.0
     cut: float = 0.0
+    slow: float = 0.0
+    leak_kb: int = 0
     crash_after: int = 0
 
     def change(self, values: Mapping[str, str]) -> None:
@@ -65,7 +69,8 @@ class Behaviour:
     def latency_s(self) -> float:
         if self.latency_ms <= 0:
             return 0.0
-        return random.lognormvariate(math.log(self.latency_ms), JITTER) / 1000
+        usual = random.lognormvariate(math.log(self.latency_ms), JITTER) / 1000
+        return 2 * usual if random.random() < self.slow else usual
 
 
 class MalformedError(Exception):
@@ -138,6 +143,8 @@ class Connection:
             return
         behaviour = self._app.behaviour
         self._app.requests += 1
+        if behaviour.leak_kb:
+            self._app.leaked.append(os.urandom(1024) * behaviour.leak_kb)
         if behaviour.crash_after and self._app.requests > behaviour.crash_after:
             os._exit(CRASH_CODE)
         if random.random() < behaviour.hang:
@@ -311,6 +318,7 @@ class App:
         self.behaviour = behaviour
         self.is_controllable = is_controllable
         self.requests = 0
+        self.leaked: list[bytes] = []
         self.stopping = False
         self._connections: dict[asyncio.Task[None], Connection] = {}
 

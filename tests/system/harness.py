@@ -193,6 +193,13 @@ class Daemon:
         found: list[Json] = (await self.call("GET", f"/apps/{app}/events"))["events"]
         return found
 
+    async def trace(self, app: str = APP) -> str:
+        """Return the app's last rollout as a trace."""
+        assert self._session is not None
+        async with self._session.get(f"http://splitter/api/v1/apps/{app}/trace") as response:
+            assert response.status == 200
+            return await response.text()
+
     def journal(self) -> list[Json]:
         """Read the journal's events beside the daemon, as one who investigates would."""
         with contextlib.closing(sqlite3.connect(f"file:{self.directory}/state/journal.db?mode=ro", uri=True)) as db:
@@ -201,9 +208,12 @@ class Daemon:
 
 
 @contextlib.asynccontextmanager
-async def traffic(daemon: Daemon, workers: int = 8) -> AsyncIterator["Traffic"]:
-    """Keep `workers` clients asking the daemon's listener for as long as the block lasts."""
-    load = Traffic(daemon.url)
+async def traffic(daemon: Daemon, workers: int = 8, *, are_many: bool = False) -> AsyncIterator["Traffic"]:
+    """Keep `workers` clients asking the daemon's listener for as long as the block lasts.
+
+    `are_many`: each request says that it comes from another client, as behind a load balancer that is believed.
+    """
+    load = Traffic(daemon.url, are_many=are_many)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(load.work(number)) for number in range(workers)]
         try:
@@ -223,6 +233,7 @@ class Traffic:
     by_version: dict[str, int] = field(default_factory=dict)
     stopping: bool = False
     pace_s: float = 0.01
+    are_many: bool = False
 
     async def work(self, number: int) -> None:
         timeout = aiohttp.ClientTimeout(total=30)
@@ -233,7 +244,7 @@ class Traffic:
 
     async def _ask(self, session: aiohttp.ClientSession) -> None:
         try:
-            async with session.get(self.base + "/") as response:
+            async with session.get(self.base + "/", headers=self._headers()) as response:
                 await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             self.failures.append(repr(error))
@@ -244,3 +255,10 @@ class Traffic:
         self.answered += 1
         version = response.headers.get("X-Version", "?")
         self.by_version[version] = self.by_version.get(version, 0) + 1
+
+    def _headers(self) -> dict[str, str]:
+        """Return the name of a client that has not asked for a while."""
+        if not self.are_many:
+            return {}
+        number = self.answered + len(self.failures)
+        return {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
