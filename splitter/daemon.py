@@ -195,9 +195,16 @@ class Daemon:
 
 
 def read_template(
-    app: AppOptions, inline: Mapping[str, str], files: Sequence[str], environment: Mapping[str, str]
+    app: AppOptions,
+    inline: Mapping[str, str],
+    files: Sequence[str],
+    environment: Mapping[str, str],
+    profiles: Sequence[str] = (),
 ) -> Template:
-    """Read a template of `app` from disk, or from the configuration itself.  Raises TemplateError."""
+    """Read a template of `app` from disk, or from the configuration itself.  Raises TemplateError.
+
+    `profiles` are on instead of those of the app.
+    """
 
     def read(path: str) -> str:
         return inline[path] if path in inline else Path(path).read_text(encoding="utf-8")
@@ -206,7 +213,7 @@ def read_template(
         files,
         read=read,
         environment={**os.environ, **app.environment, **environment},
-        profiles=app.profiles,
+        profiles=profiles or app.profiles,
         project=app.name,
         env_files=app.env_files or None,
         require_image=app.provisioner == "docker",

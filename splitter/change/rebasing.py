@@ -86,7 +86,8 @@ def _security(node: Node, folders: Folders) -> Node:
     if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.value.startswith(_SECCOMP):
         return node
     head, setting = node.value[: len(_SECCOMP[0])], node.value[len(_SECCOMP[0]) :]
-    return node if setting in _NO_PROFILES else _scalar(node, f"{head}{_resolve(setting, folders)}")
+    is_file = setting not in _NO_PROFILES and not setting.startswith("{")
+    return _scalar(node, f"{head}{_resolve(setting, folders)}") if is_file else node
 
 
 def _resolve(path: str, folders: Folders) -> str:

@@ -178,7 +178,8 @@ def _security_option(item: Value, around: Surroundings) -> str:
     if match is None:
         return text
     name, setting = match.groups()
-    if name == "seccomp" and setting not in {"unconfined", "builtin"} and around.read is not None:
+    is_file = setting not in {"unconfined", "builtin"} and not setting.startswith("{")
+    if name == "seccomp" and is_file and around.read is not None:
         setting = _profile(item, setting, around)
     return f"{name}={setting}"
 

@@ -2,7 +2,6 @@
 
 import getpass
 import importlib.metadata
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +10,10 @@ import typer
 from splitter.admin import view
 from splitter.admin.client import Client, Json
 from splitter.change.quantities import duration_s
-from splitter.cli import calls, replaying, telling
+from splitter.cli import calls, replaying, telling, templates
 from splitter.cli.options import App, AsJson, By, ConfigFile, Socket, Templates, Variables, Why, call
 from splitter.cli.outcome import Exit, leave, put, say, told
+from splitter.cli.templates import template_body
 from splitter.config import json_schema, load_config
 from splitter.errors import OperatorError
 from splitter.limits import PARKING_S
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 app.add_typer(telling.app)
 app.add_typer(replaying.app, name="judge")
+app.command("config")(templates.config)
 
 
 def main() -> None:
@@ -290,22 +291,6 @@ _command("promote", "Give the shadow all traffic now, on your word.", ask_why=Tr
 _command("rollback", "Give live all traffic and remove the shadow.")
 _command("undo", "After a promotion: go back to the standby.")
 _command("override", "Consent to the rollback cost of the change set that waits.", ask_why=True)
-
-
-def template_body(files: list[Path], variables: list[str] | None) -> Json:
-    """The daemon reads the files itself, so their paths are made absolute here; variables it cannot know are sent."""
-    return {"files": [str(path.absolute()) for path in files], "environment": environment(variables or [])}
-
-
-def environment(variables: list[str]) -> dict[str, str]:
-    """Return `NAME=VALUE` as a mapping; a bare name has the value that it has here."""
-    found: dict[str, str] = {}
-    for each in variables:
-        name, equals, value = each.partition("=")
-        if not name or (not equals and name not in os.environ):
-            raise OperatorError(f"--env {each}: write NAME=VALUE, or the name of a variable that is set here")
-        found[name] = value if equals else os.environ[name]
-    return found
 
 
 def seconds(written: str) -> float:
