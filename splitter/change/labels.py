@@ -15,6 +15,7 @@ JOB = "splitter.job"
 MIGRATION = "splitter.migration"
 COST = "splitter.rollback.cost"
 VOLUME = "splitter.volume"
+COPY = "splitter.copy"
 
 PREFIX = "splitter."
 
@@ -28,6 +29,7 @@ SERVICE_LABELS: Mapping[str, tuple[str, ...]] = {
 }
 VOLUME_LABELS: Mapping[str, tuple[str, ...]] = {
     VOLUME: ("share-ro", "share", "copy", "fresh", "external"),
+    COPY: ("run", "pause"),
     COST: SERVICE_LABELS[COST],
 }
 NONE: Mapping[str, tuple[str, ...]] = {}

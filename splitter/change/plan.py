@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from splitter.change import labels
+from splitter.change import placing
 from splitter.change.changeset import Action, Change, ChangeSet, change_set, config_hash
 from splitter.change.dependencies import start_order
 from splitter.change.roles import Finding, one_shot_jobs, singletons
 from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, Cost, Level, Reason, Thresholds, rollback_cost
-from splitter.change.scope import Scope, VolumeMode, scopes, volume_mode
-from splitter.template import MountType, Template
+from splitter.change.scope import Scope, scopes
+from splitter.placement import ALONE, Placement
+from splitter.template import Template
 
 SYMBOLS: Mapping[Action, str] = {
     Action.CREATE: "+",
@@ -19,7 +20,6 @@ SYMBOLS: Mapping[Action, str] = {
     Action.DELETE: "−",
     Action.UNKNOWN: "?",
 }
-_NOT_YET = frozenset({VolumeMode.SHARE, VolumeMode.SHARE_RO, VolumeMode.COPY})
 SHOWN_MAX = 120  # a longer value is cut: a plan is to be read
 
 
@@ -28,8 +28,9 @@ class Plan:
     """What a deploy would do.
 
     `order` holds the shadow's services in the levels they start in, `scopes` says which of them are the shadow's own
-    and which are live's, `singletons` and `jobs` are the services that should not simply run twice.  `obstacles` are
-    sentences that say what the plan needs and no provisioner does yet: while there is one, nothing is made.
+    and which are live's, `singletons` and `jobs` are the services that should not simply run twice, `placement` is what
+    becomes of all that; `is_beside` says that there is a live stack.  `obstacles` are sentences that say what cannot
+    be: while there is one, nothing is made.
     """
 
     change_set: ChangeSet
@@ -38,6 +39,8 @@ class Plan:
     scopes: Mapping[str, Scope] = field(default_factory=dict)
     singletons: tuple[Finding, ...] = ()
     jobs: tuple[Finding, ...] = ()
+    placement: Placement = ALONE
+    is_beside: bool = False
     notes: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
 
@@ -49,7 +52,6 @@ def plan(
     images: Mapping[str, str] | None = None,
     live_images: Mapping[str, str] | None = None,
     routed: Collection[str] = (),
-    left_out: Collection[str] = (),
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Plan:
     """Return the plan of a shadow beside `live` (None: the first deploy of an app).
@@ -59,15 +61,20 @@ def plan(
     before = live or Template(project=shadow.project, directory=shadow.directory, services={})
     changes = change_set(before, shadow, images, live_images)
     found = scopes(before, shadow, changes)
+    placement = placing.place(before, shadow, found, routed) if live else placing.alone(shadow, routed)
     return Plan(
         change_set=changes,
-        cost=rollback_cost(changes, before, shadow, routed=routed, left_out=left_out, thresholds=thresholds),
+        cost=rollback_cost(
+            changes, before, shadow, routed=routed, left_out=placement.singletons, thresholds=thresholds
+        ),
         order=start_order(shadow),
         scopes=found,
         singletons=singletons(shadow, routed),
         jobs=one_shot_jobs(shadow),
-        notes=(*_renames(changes, before, shadow), *shadow.notes),
-        obstacles=(*_sharing(before, shadow, found), *_leaving_out(shadow, routed)) if live else (),
+        placement=placement,
+        is_beside=live is not None,
+        notes=(*_renames(changes, before, shadow), *placing.notes(shadow, found, changes), *shadow.notes),
+        obstacles=tuple(placing.obstacles(before, shadow, found, placement)) if live else (),
     )
 
 
@@ -77,43 +84,10 @@ def sentences(plan: Plan) -> list[str]:
         *_change_lines(plan),
         *_order_lines(plan),
         *_cost_lines(plan.cost),
-        *(f"singleton: {finding.service}: {finding.rule}" for finding in plan.singletons),
-        *(f"one-shot job: {finding.service}: {finding.rule}" for finding in plan.jobs),
+        *_placement_lines(plan),
         *(f"note: {note}" for note in plan.notes),
         *(f"cannot be deployed: {obstacle}" for obstacle in plan.obstacles),
     ]
-
-
-def _sharing(live: Template, shadow: Template, found: Mapping[str, Scope]) -> Iterator[str]:
-    """Yield what the shadow would have to share with live.  Each stack has volumes of its own, new and empty ones.
-
-    Without this a promotion would leave the data behind.
-    """
-    for name, service in sorted(shadow.services.items()):
-        if found[name] is Scope.SHARED:
-            yield (
-                f"service {name} keeps state and would have to be shared with live, which is not done yet; make it a "
-                f"server of its own, outside of this template, or say `{labels.SCOPE}: stack` if the shadow may have "
-                "another one"
-            )
-            continue
-        for mount in service.mounts:
-            if mount.type is MountType.VOLUME and volume_mode(mount, live, shadow) in _NOT_YET:
-                yield (
-                    f"service {name} mounts volume {mount.source} at {mount.target}, which would have to be shared "
-                    f"with live, which is not done yet; make it external, or say `{labels.VOLUME}: fresh` on it if "
-                    "the shadow may begin with an empty one"
-                )
-
-
-def _leaving_out(shadow: Template, routed: Collection[str]) -> Iterator[str]:
-    """Yield the services that must not run twice unless somebody says so."""
-    for finding in singletons(shadow, routed):
-        if shadow.services[finding.service].labels.get(labels.SINGLETON) != "run":
-            yield (
-                f"service {finding.service} would do its work twice ({finding.rule}), and to leave it out of the "
-                f"shadow is not done yet; say `{labels.SINGLETON}: run` if two may run at once, or take it out"
-            )
 
 
 def _change_lines(plan: Plan) -> Iterator[str]:
@@ -142,7 +116,21 @@ def _order_lines(plan: Plan) -> Iterator[str]:
         yield f"start order: {', then '.join(', '.join(level) for level in levels)}"
     shared = sorted(name for name, scope in plan.scopes.items() if scope is Scope.SHARED)
     if shared:
-        yield f"to be shared with live: {', '.join(shared)}"
+        yield f"shared with live: {', '.join(shared)}"
+    for key, mode in plan.placement.volumes.items():
+        yield f"volume {key}: {mode.value}"
+
+
+def _placement_lines(plan: Plan) -> Iterator[str]:
+    """Yield the services with a special role, the rule that found each, and what becomes of it."""
+    for finding in plan.singletons:
+        is_out = plan.is_beside and finding.service in plan.placement.singletons
+        waits = "; it is left out of the shadow until the promotion" if is_out else ""
+        yield f"singleton: {finding.service}: {finding.rule}{waits}"
+    for finding in plan.jobs:
+        late = "; it runs at the promotion" if finding.service in plan.placement.late else ""
+        never = "; it does not run" if finding.service in plan.placement.skipped else ""
+        yield f"one-shot job: {finding.service}: {finding.rule}{late}{never}"
 
 
 def _cost_lines(cost: Cost) -> Iterator[str]:

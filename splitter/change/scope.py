@@ -9,6 +9,7 @@ from enum import StrEnum
 from splitter.change import labels
 from splitter.change.changeset import Action, Change, ChangeSet
 from splitter.change.engines import is_stateful
+from splitter.placement import VolumeMode as VolumeMode  # the rooms of the plan ask for it here
 from splitter.template import Mount, MountType, Template
 
 
@@ -17,21 +18,6 @@ class Scope(StrEnum):
 
     STACK = "stack"
     SHARED = "shared"
-
-
-class VolumeMode(StrEnum):
-    """What the shadow gets for a volume of the template."""
-
-    SHARE_RO = "share-ro"
-    SHARE = "share"
-    COPY = "copy"
-    FRESH = "fresh"
-    EXTERNAL = "external"
-
-    @property
-    def is_same_data(self) -> bool:
-        """Return whether what the shadow writes is what live reads."""
-        return self in {VolumeMode.SHARE, VolumeMode.EXTERNAL}
 
 
 def scopes(live: Template, shadow: Template, changes: ChangeSet) -> dict[str, Scope]:

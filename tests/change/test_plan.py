@@ -25,6 +25,9 @@ volumes: {pg: }
 """
 
 
+WAITS = "it is left out of the shadow until the promotion"
+
+
 class TestPlan:
     def test_holds_everything(self) -> None:
         """
@@ -52,7 +55,7 @@ class TestPlan:
         """
         The app's own thresholds decide the level.
         """
-        live = template("services: {worker: {image: w}}")
+        live = template("services: {worker: {image: w, labels: {splitter.singleton: run}}}")
 
         assert plan(live, live).cost.level is Level.WARN
         assert plan(live, live, thresholds=Thresholds(10, 20)).cost.level is Level.OVERRIDE
@@ -65,50 +68,6 @@ class TestPlan:
 
         with pytest.raises(TemplateError, match="a → a"):
             plan(None, loop)
-
-
-class TestObstacles:
-    def test_state_and_singletons_stand_in_the_way(self) -> None:
-        """
-        What would have to be shared with live or left out of the shadow is said before anything is made.
-        """
-        db, crunch = plan(template(LIVE), template(SHADOW), routed=["web"]).obstacles
-
-        assert "service db keeps state" in db
-        assert "`splitter.scope: stack`" in db
-        assert "service crunch would do its work twice" in crunch
-        assert "`splitter.singleton: run`" in crunch
-
-    def test_labels_take_them_away(self) -> None:
-        """
-        Whoever says that the shadow may have its own is believed.
-        """
-        said = """
-        services:
-          web: {image: 'web:1', ports: ['80:80']}
-          worker: {image: web, command: celery worker, labels: {splitter.singleton: run}}
-          db: {image: 'postgres:15', volumes: ['pg:/var/lib/postgresql/data'], labels: {splitter.scope: stack}}
-        volumes: {pg: {labels: {splitter.volume: fresh}}}
-        """
-
-        assert plan(template(said), template(said.replace("web:1", "web:2"))).obstacles == ()
-
-    def test_a_shared_volume_stands_in_the_way(self) -> None:
-        """
-        A volume that both stacks would write to is not made twice behind anybody's back.
-        """
-        text = "{services: {web: {image: 'web:1', volumes: ['up:/up']}}, volumes: {up: }}"
-
-        (found,) = plan(template(text), template(text.replace("web:1", "web:2"))).obstacles
-
-        assert "volume up at /up" in found
-        assert "`splitter.volume: fresh`" in found
-
-    def test_the_first_deploy_has_none(self) -> None:
-        """
-        One stack alone shares nothing.
-        """
-        assert plan(None, template(LIVE)).obstacles == ()
 
 
 class TestSentences:
@@ -130,11 +89,11 @@ class TestSentences:
             "− service:worker delete",
             "= unchanged: network:default, service:db, volume:pg",
             "start order: crunch, then web, then api",
-            "to be shared with live: db",
+            "shared with live: db",
+            "volume pg: share",
             "rollback cost: 0 during the split, 0 after promotion: nothing to decide",
-            "singleton: crunch: its command says 'celery', and nothing reaches or waits for it",
+            f"singleton: crunch: its command says 'celery', and nothing reaches or waits for it; {WAITS}",
             "note: worker is deleted and crunch, which is equal, is created: is it a new name?",
-            *(f"cannot be deployed: {obstacle}" for obstacle in found.obstacles),
         ]
 
     def test_say_what_caused_what(self) -> None:
@@ -149,6 +108,14 @@ class TestSentences:
             "    3/3 CA1 service:api: changes with another: service:api because of service:web;"
             " to lower it: leave service:web as it is"
         ) in found
+
+    def test_say_what_cannot_be(self) -> None:
+        """
+        What stands in the way of a deploy is the last word about it.
+        """
+        found = sentences(plan(template(LIVE), template(LIVE.replace("postgres:15", "postgres:16"))))
+
+        assert found[-1].startswith("cannot be deployed: service db changes, and two engines cannot write one")
 
     def test_gates_are_called_so(self) -> None:
         """

@@ -1,0 +1,137 @@
+from splitter.change.plan import Plan, plan
+from splitter.placement import Placement, VolumeMode
+from tests.change.compose import template
+
+LIVE = """
+services:
+  web: {image: 'web:1', ports: ['80:80'], volumes: ['uploads:/u', 'assets:/a:ro'], depends_on: [db]}
+  db: {image: 'postgres:15', volumes: ['pg:/var/lib/postgresql/data']}
+  worker: {image: 'web:1', command: celery worker, volumes: ['uploads:/u']}
+  migrate: {image: 'web:1', command: alembic upgrade, restart: 'no', labels: {splitter.migration: none}}
+volumes: {pg: , uploads: , assets: , new: }
+"""
+
+
+def planned(shadow: str, live: str = LIVE) -> Plan:
+    return plan(template(live), template(shadow), routed=["web"])
+
+
+def placed(old: str, new: str) -> Placement:
+    """Return the placement of `LIVE` with another web server and one more change."""
+    return planned(LIVE.replace("web:1", "web:2").replace(old, new)).placement
+
+
+class TestPlace:
+    def test_shares_state_and_leaves_singletons_out(self) -> None:
+        """
+        An unchanged database is live's, named volumes are the same, a worker waits for the promotion.
+        """
+        found = placed("", "")
+
+        assert found == Placement(
+            shared=("db",),
+            volumes={"assets": VolumeMode.SHARE_RO, "pg": VolumeMode.SHARE, "uploads": VolumeMode.SHARE},
+            singletons=("worker",),
+        )
+
+    def test_lets_singletons_run_that_may(self) -> None:
+        """
+        Whoever says that two may run at once is believed.
+        """
+        found = placed("command: celery worker,", "command: celery worker, labels: {splitter.singleton: run},")
+
+        assert found.singletons == ()
+
+    def test_runs_jobs_when_their_label_says(self) -> None:
+        """
+        A job runs with its stack unless its label names another time, or none.
+        """
+        late = placed("splitter.migration: none", "splitter.migration: none, splitter.job: on-promote")
+        never = placed("splitter.migration: none", "splitter.migration: none, splitter.job: skip")
+
+        assert (late.late, late.skipped) == (("migrate",), ())
+        assert (never.late, never.skipped) == ((), ("migrate",))
+
+    def test_a_volume_is_one_thing_for_the_whole_shadow(self) -> None:
+        """
+        If one service writes a fresh volume, the one that reads it gets the same fresh one.
+        """
+        text = """
+        services:
+          web: {image: 'web:1', ports: ['80:80'], volumes: ['up:/u:ro']}
+          api: {image: 'api:1', ports: ['81:81'], volumes: ['up:/u']}
+        volumes: {up: {labels: {splitter.volume: fresh}}}
+        """
+
+        assert planned(text.replace("web:1", "web:2"), text).placement.volumes == {}
+
+    def test_pauses_only_by_consent(self) -> None:
+        """
+        Writers stand still for a copy where the volume's label allows it.
+        """
+        copy = "uploads: {labels: {splitter.volume: copy, splitter.copy: pause}}"
+
+        assert placed("uploads: ,", f"{copy},").paused == ("uploads",)
+        assert placed("uploads: ,", f"{copy.replace('pause', 'run')},").paused == ()
+
+    def test_of_the_first_stack_waits_for_nobody(self) -> None:
+        """
+        A stack that stands alone shares nothing; its singletons are known, for the day that another is promoted.
+        """
+        found = plan(None, template(LIVE), routed=["web"]).placement
+
+        assert found == Placement(singletons=("worker",))
+        assert found.waiting == ()
+
+
+class TestObstacles:
+    def test_two_engines_on_one_folder(self) -> None:
+        """
+        A database that changes cannot run beside the one of live on the same data.
+        """
+        (found,) = planned(LIVE.replace("postgres:15", "postgres:15.4")).obstacles
+
+        assert "two engines cannot write one data folder (volume pg at /var/lib/postgresql/data)" in found
+        assert "`splitter.volume: copy`" in found
+
+    def test_a_copy_of_what_is_being_written(self) -> None:
+        """
+        The data folder of a running engine is copied only while the engine stands still.
+        """
+        labels = "splitter.volume: copy"
+        shadow = LIVE.replace("postgres:15", "postgres:16").replace("pg: ,", f"pg: {{labels: {{{labels}}}}},")
+
+        (found,) = planned(shadow).obstacles
+
+        assert "volume pg is to be copied while db writes it" in found
+        assert planned(shadow.replace(labels, f"{labels}, splitter.copy: pause")).obstacles == ()
+
+    def test_a_sleeper_that_others_need(self) -> None:
+        """
+        A service that another cannot start without is not left out.
+        """
+        shadow = LIVE.replace("depends_on: [db]", "depends_on: [db, worker]").replace(
+            "command: celery worker,", "command: celery worker, labels: {splitter.singleton: skip},"
+        )
+
+        (found,) = planned(shadow).obstacles
+
+        assert "service web needs worker, which is left out of the shadow" in found
+
+    def test_there_are_none_for_what_is_usual(self) -> None:
+        """
+        A web server, a worker, a database and a volume of uploads are no obstacle any more.
+        """
+        assert planned(LIVE.replace("web:1", "web:2")).obstacles == ()
+
+
+class TestNotes:
+    def test_say_what_a_label_makes_of_a_change(self) -> None:
+        """
+        A service that is shared by its label does not change, whatever its template says.
+        """
+        text = LIVE.replace("db: {", "db: {labels: {splitter.scope: shared}, ")
+
+        notes = planned(text.replace("postgres:15", "postgres:15.4"), text).notes
+
+        assert "db is shared with live, as its label says, so what changes about it has no effect" in notes
