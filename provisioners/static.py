@@ -71,7 +71,15 @@ class StaticProvisioner:
             raise EngineError(f"{self._app}: {self._directory} cannot be read: {error}; mend or remove it") from error
         return [FoundStack(stack.id, stack.app, stack) for stack in stacks]
 
-    async def retire(self, stack: StackId) -> None:
+    async def activate(self, stack: StackId, deadline_s: float) -> Sequence[str]:
+        """Its servers are not ours to start."""
+        return ()
+
+    async def deactivate(self, stack: StackId) -> Sequence[str]:
+        """Its servers are not ours to stop."""
+        return ()
+
+    async def retire(self, stack: StackId) -> Sequence[str]:
         """Forget `stack`; its servers are not ours to stop."""
         try:
             await asyncio.to_thread(self._path(stack).unlink, missing_ok=True)
@@ -80,6 +88,7 @@ class StaticProvisioner:
         retired = self._retired.pop(stack, None)
         if retired is not None:
             retired.set()
+        return ()
 
     async def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         """Yield StackDied when an endpoint has refused several connections in a row; end when the stack is retired."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from splitter.model import Resources, ServicePort, Split, Stack, StackId, Window
+from splitter.placement import ALONE, Placement
 from splitter.template import Template
 
 
@@ -34,6 +35,8 @@ class StackOrder:
     """What a provisioner is to make: `template` as stack `id`, with an endpoint for each of `routed`.
 
     `rollout` is the rollout that asked (empty for the first live stack).  `deadline_s` bounds the whole making.
+    `placement` says what is shared with the stack beside it and what waits.  `again`: the stack was up before and its
+    data counts; what is still well of it stays, and nothing waits, since it is live.
     """
 
     id: StackId
@@ -43,6 +46,8 @@ class StackOrder:
     template: Template
     routed: tuple[ServicePort, ...]
     deadline_s: float
+    placement: Placement = ALONE
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,9 @@ class Provisioner(Protocol):
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         """Bring the stack up until every service is running, or healthy where it has a healthcheck.
 
-        What an earlier, interrupted create of the same id left is removed first.  Calls `progress` with one sentence
-        per step.  Raises StackError (EngineError) with everything that was made removed; so does cancellation.
+        What an earlier, interrupted create of the same id left is removed first, unless the stack was up before
+        (`order.again`).  Calls `progress` with one sentence per step.  Raises StackError (EngineError) with everything
+        that was made removed; so does cancellation.
         """
         ...
 
@@ -106,8 +112,27 @@ class Provisioner(Protocol):
         """Return all stacks of this app and installation that exist.  Raises EngineError."""
         ...
 
-    async def retire(self, stack: StackId) -> None:
-        """Stop and remove all that belongs to `stack`.  Idempotent: unknown stacks are fine.  Raises EngineError."""
+    async def activate(self, stack: StackId, deadline_s: float) -> Sequence[str]:
+        """Run what waited for the promotion of `stack`: its late jobs to their end, then its singletons.
+
+        Returns the names of the services that run now, or have run.  Idempotent: a job that ended well does not run
+        again, and a stack without such services is left as it is.  Raises StackError.
+        """
+        ...
+
+    async def deactivate(self, stack: StackId) -> Sequence[str]:
+        """Stop the services of `stack` that must not run twice, and return their names.
+
+        It counts as whole without them.  Idempotent; unknown stacks are fine.  Raises EngineError.
+        """
+        ...
+
+    async def retire(self, stack: StackId) -> Sequence[str]:
+        """Stop and remove all that belongs to `stack` but what other stacks use; return the names of what stays.
+
+        What stays goes when `stack` is retired again after its last user.  Idempotent: unknown stacks are fine.
+        Raises EngineError.
+        """
         ...
 
     def watch(self, stack: StackId) -> AsyncIterator[StackChange]:

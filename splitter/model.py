@@ -12,6 +12,12 @@ StackId = NewType("StackId", str)
 """A stack's name, unique for the installation: `<app>-r<revision>`, as in `shop-r12`."""
 
 
+def revision_of(stack: StackId) -> int:
+    """Return the revision that a stack's name ends with; 0 for a name that is not of ours."""
+    number = stack.rpartition("-r")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
 class Side(StrEnum):
     """The two stacks of a rollout.  Live stays `live` until the rollout has ended, also while it is standby."""
 

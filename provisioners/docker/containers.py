@@ -14,6 +14,7 @@ from docker.types.healthcheck import Healthcheck as EngineHealthcheck
 
 from provisioners.docker import names
 from splitter.contracts import StackOrder
+from splitter.placement import VolumeMode
 from splitter.template import Attachment, Healthcheck, Mount, MountType, Network, Service
 
 NANOSECONDS = 1_000_000_000
@@ -69,7 +70,7 @@ def configure(
         environment=[f"{key}={value}" for key, value in environment(order, service).items()],
         entrypoint=_entrypoint(service, image),
         working_dir=service.working_dir or None,
-        host_config=_host(order, service, joining, loopback, version),
+        host_config=_host(order, identity, service, joining, loopback, version),
         networking_config=NetworkingConfig(cast("EndpointConfig", {joining.network: endpoint(joining, version)})),
         labels=names.container_labels(identity, order.template, part),
         stop_signal=service.stop_signal or None,
@@ -117,13 +118,20 @@ def stop_timeout_s(service: Service) -> int:
     return -int(-service.stop_grace_s // 1)
 
 
-def _host(order: StackOrder, service: Service, joining: Joining, loopback: Sequence[int], version: str) -> HostConfig:
+def _host(
+    order: StackOrder,
+    identity: names.Identity,
+    service: Service,
+    joining: Joining,
+    loopback: Sequence[int],
+    version: str,
+) -> HostConfig:
     limits = service.limits
     return HostConfig(
         version,
         network_mode=joining.network,
         port_bindings={f"{port}/tcp": (LOOPBACK,) for port in loopback} or None,
-        mounts=[_mount(order, mount) for mount in service.mounts if mount.type is not MountType.BIND] or None,
+        mounts=[_mount(order, identity, mount) for mount in service.mounts if mount.type is not MountType.BIND] or None,
         binds=[_bind(mount) for mount in service.mounts if mount.type is MountType.BIND] or None,
         restart_policy=_restart(service.restart),
         mem_limit=limits.memory_bytes,
@@ -132,12 +140,13 @@ def _host(order: StackOrder, service: Service, joining: Joining, loopback: Seque
     )
 
 
-def _mount(order: StackOrder, mount: Mount) -> EngineMount:
+def _mount(order: StackOrder, identity: names.Identity, mount: Mount) -> EngineMount:
     if mount.type is MountType.TMPFS:
         return EngineMount(mount.target, None, type="tmpfs", read_only=mount.read_only)
     volume = order.template.volumes[mount.source] if mount.source else None
-    source = names.volume_name(order, volume) if volume else None
-    return EngineMount(mount.target, source, type="volume", read_only=mount.read_only)
+    own = names.volume_name(order, volume) if volume else None
+    only_read = mount.read_only or order.placement.volumes.get(mount.source) is VolumeMode.SHARE_RO
+    return EngineMount(mount.target, identity.shares.volumes.get(mount.source, own), type="volume", read_only=only_read)
 
 
 def _bind(mount: Mount) -> str:

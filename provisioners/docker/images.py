@@ -6,7 +6,7 @@ Nothing is pulled for a service that is built.  Builds use the engine's classic 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,20 @@ class Images:
         self._engine = engine
         self._pull = pull
 
-    async def missing(self, order: StackOrder) -> tuple[dict[str, Image], list[str]]:
+    async def missing(self, services: Collection[Service]) -> tuple[dict[str, Image], list[str]]:
         """Return the images that are there, by service, after pulling; and a sentence for each that cannot be had."""
-        services = order.template.services.values()
         outcomes = await asyncio.gather(*(self._attempt(service) for service in services))
         found = {
             service.name: each for service, each in zip(services, outcomes, strict=True) if isinstance(each, Image)
         }
         return found, [each for each in outcomes if isinstance(each, str) and each]
 
-    async def ensure(self, order: StackOrder, built_for: str, progress: Callable[[str], None]) -> dict[str, Image]:
-        """Return the image of every service, built or pulled if need be.  Raises StackError."""
+    async def ensure(
+        self, order: StackOrder, services: Iterable[Service], built_for: str, progress: Callable[[str], None]
+    ) -> dict[str, Image]:
+        """Return the image of each of `services`, built or pulled if need be.  Raises StackError."""
         found: dict[str, Image] = {}
-        for service in order.template.services.values():
+        for service in services:
             if service.build is None:
                 found[service.name] = await self._present(service, progress)
             else:

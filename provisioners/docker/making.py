@@ -5,6 +5,7 @@ The attempt cleans nothing up: whoever started it discards what it made, by its 
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from docker import APIClient
@@ -12,8 +13,10 @@ from docker import APIClient
 from provisioners import startup
 from provisioners.docker import endpoints, names
 from provisioners.docker.containers import Image, configure, joinings, networks_used
+from provisioners.docker.copying import copy
 from provisioners.docker.engine import Engine, EngineRefusedError, EngineUnreachableError, last_lines
 from provisioners.docker.news import News
+from provisioners.docker.sharing import Loan, Sharing, revive
 from provisioners.docker.state import Container, failing, holds
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError, StackError
@@ -24,38 +27,56 @@ PROBE_S = 0.1
 HEALTH_SLACK_S = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """All that is known of a stack before its first part is made.
+
+    `images` are by service.  `kept` are the containers that are there already: an order to make a stack again leaves
+    them as they are, or starts them.
+    """
+
+    order: StackOrder
+    identity: names.Identity
+    images: Mapping[str, Image]
+    reach: endpoints.Reach
+    loan: Loan
+    kept: frozenset[str] = frozenset()
+
+
 class Making:
-    """The making of one order; `run` is called once."""
+    """The making of one draft; `run` is called once."""
 
     def __init__(
-        self,
-        engine: Engine,
-        news: News,
-        order: StackOrder,
-        identity: names.Identity,
-        images: Mapping[str, Image],
-        reach: endpoints.Reach,
-        progress: Callable[[str], None],
+        self, engine: Engine, news: News, sharing: Sharing, draft: Draft, progress: Callable[[str], None]
     ) -> None:
         self._engine = engine
         self._news = news
-        self._order = order
-        self._template = order.template
-        self._identity = identity
-        self._images = images
-        self._reach = reach
+        self._sharing = sharing
+        self._draft = draft
+        self._order = draft.order
+        self._template = draft.order.template
+        self._identity = draft.identity
+        self._shares = draft.identity.shares
+        self._images = draft.images
         self._progress = progress
-        self._levels = {name: at for at, level in enumerate(startup.levels(order.template.services)) for name in level}
-        self._kinds = names.kinds(order)
-        self._started = {name: asyncio.Event() for name in self._template.services}
+        self._levels = {name: at for at, level in enumerate(startup.levels(self._template.services)) for name in level}
+        self._kinds = names.kinds(self._order)
+        self._made = names.made(self._order, self._shares)
+        self._asleep = names.waiting(self._order)
+        self._started = {name: asyncio.Event() for name in self._made}
         self._waiting: dict[str, str] = {}
 
     async def run(self) -> list[Container]:
-        """Return all containers of the stack once it is ready.  Raises StackError."""
+        """Return all containers that serve the stack once it is ready, its guests among them.  Raises StackError."""
         await all_of(self._network(each) for each in networks_used(self._order) if not each.external)
         await all_of(self._volume(each) for each in self._volumes_used())
-        await all_of(self._bring_up(service) for service in self._template.services.values())
-        return await self._last_look()
+        for key, source in sorted(self._draft.loan.sources.items()):
+            await self._copy(key, source)
+        if self._order.again:
+            await self._sharing.revive(self._shares)
+        await self._sharing.join(self._shares)
+        await all_of(self._bring_up(service) for service in self._made.values())
+        return [*await self._last_look(), *await self._sharing.parts.guests(self._shares)]
 
     def unfinished(self) -> str:
         """Return what is still being waited for, for the sentence about a deadline."""
@@ -66,23 +87,35 @@ class Making:
     async def _network(self, network: Network) -> None:
         name = names.network_name(self._order, network)
         labels = names.network_labels(self._identity, network)
-        self._progress(f"creating network {name}")
-        await self._engine.change(
-            f"create network {name}",
-            lambda client: client.create_network(
+
+        def create(client: APIClient) -> None:
+            if self._order.again and any(each["Name"] == name for each in client.networks(names=[name])):
+                return  # it is there since the stack was up before
+            client.create_network(
                 name,
                 driver=network.driver or None,
                 options=dict(network.driver_opts) or None,
                 internal=network.internal,
                 labels=labels,
                 check_duplicate=True,  # without it the engine accepts two networks of one name
-            ),
-        )
+            )
+
+        self._progress(f"creating network {name}")
+        await self._engine.change(f"create network {name}", create)
 
     def _volumes_used(self) -> list[Volume]:
-        mounts = [mount for service in self._template.services.values() for mount in service.mounts]
+        """Return the volumes that are to be the stack's own."""
+        mounts = [mount for service in self._made.values() for mount in service.mounts]
         keys = {mount.source for mount in mounts if mount.type is MountType.VOLUME and mount.source}
-        return [volume for key in sorted(keys) if not (volume := self._template.volumes[key]).external]
+        own = sorted(keys - set(self._shares.volumes))
+        return [volume for key in own if not (volume := self._template.volumes[key]).external]
+
+    async def _copy(self, key: str, source: str) -> None:
+        target = names.volume_name(self._order, self._template.volumes[key])
+        pause = key in self._order.placement.paused
+        self._progress(f"copying volume {source} to {target}{', its writers stand still' if pause else ''}")
+        image = next(iter(self._images.values())).reference
+        await copy(self._engine, source, target, image, self._identity.labels(), pause=pause)
 
     async def _volume(self, volume: Volume) -> None:
         name = names.volume_name(self._order, volume)
@@ -120,6 +153,9 @@ class Making:
         level, kind = self._levels[service.name], self._kinds[service.name]
         parts = [names.Part(service, number, level, kind) for number in range(1, service.replicas + 1)]
         await all_of(self._create(part) for part in parts)
+        if service.name in self._asleep:
+            self._progress(f"{service.name} waits for the promotion")
+            return
         for dependency in service.depends_on:
             await self._depend(service, dependency)
         for container in self._of(service.name):
@@ -128,6 +164,9 @@ class Making:
         await all_of(self._ready(service, container) for container in self._of(service.name))
 
     def _of(self, service: str) -> list[str]:
+        """Return the names of a service's containers, its own or guests."""
+        if service in self._shares.services:
+            return list(self._shares.services[service].containers)
         replicas = self._template.services[service].replicas
         return [names.container_name(self._order.id, service, number) for number in range(1, replicas + 1)]
 
@@ -135,8 +174,10 @@ class Making:
         """Create one container in all its networks."""
         service = part.service
         name = names.container_name(self._order.id, service.name, part.replica)
+        if name in self._draft.kept:
+            return
         loopback: Sequence[int] = ()
-        if self._reach == "loopback":
+        if self._draft.reach == "loopback":
             loopback = sorted({each.target for each in self._identity.routed if each.asked.service == service.name})
         image = self._images[service.name]
 
@@ -150,6 +191,9 @@ class Making:
         await self._engine.change(f"create container {name}", create)
 
     async def _start(self, service: Service, container: str) -> None:
+        if container in self._draft.kept:
+            await revive(self._engine, await self._look(container))
+            return
         self._progress(f"starting {container}")
         try:
             await self._engine.start(container)
@@ -158,9 +202,10 @@ class Making:
 
     async def _depend(self, service: Service, dependency: Dependency) -> None:
         """Wait until a dependency has reached its condition.  One that is not required may fail."""
-        if dependency.service not in self._started:
-            return  # not required, or the check before has refused it
-        await self._started[dependency.service].wait()
+        if dependency.service in self._started and dependency.service not in self._asleep:
+            await self._started[dependency.service].wait()
+        elif dependency.service not in self._shares.services:
+            return  # skipped, asleep, not required, or the check before has refused it
         try:
             for container in self._of(dependency.service):
                 await self._reached(self._template.services[dependency.service], container, dependency.condition)
@@ -217,8 +262,8 @@ class Making:
     async def _last_look(self) -> list[Container]:
         """Look at all containers together: one may have ended after it was ready."""
         found = []
-        for service in self._template.services.values():
-            if self._kinds[service.name] is names.Kind.OPTIONAL:
+        for service in self._made.values():
+            if self._kinds[service.name] is names.Kind.OPTIONAL or service.name in self._asleep:
                 continue
             for name in self._of(service.name):
                 container = await self._look(name)

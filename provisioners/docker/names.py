@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from provisioners import startup
+from provisioners.docker.shares import NOTHING, Shares
 from splitter.contracts import StackOrder
 from splitter.model import ServicePort, StackId
 from splitter.template import Network, Service, Template, Volume
@@ -33,17 +34,34 @@ REPLICA = "splitter.replica"
 CONFIG = "splitter.config"
 LEVEL = "splitter.level"
 KIND = "splitter.kind"
+SHARES = "splitter.shares"
+COMPOSE_VOLUME = "com.docker.compose.volume"
 BUILT_FOR = "splitter.built-for"  # on images alone: a container inherits its image's labels
 
 _NOT_IN_CONFIG = ("build", "replicas", "depends_on", "static_endpoints")
 
 
 class Kind(StrEnum):
-    """What a stack needs of a service: that it runs, that it has run and ended well, or nothing."""
+    """What a stack needs of a service: that it runs, that it has run and ended well, or nothing.
+
+    A singleton runs in one stack at a time, a late job runs when its stack is promoted.  A stack is whole without them.
+    """
 
     SERVER = "server"
     JOB = "job"
     OPTIONAL = "optional"
+    SINGLETON = "singleton"
+    LATE = "late"
+
+
+def made(order: StackOrder, shares: Shares) -> dict[str, Service]:
+    """Return the services that get containers of the stack's own.
+
+    Those that are skipped get none, and late jobs only once: a stack that is made again has been promoted.
+    """
+    placement = order.placement
+    skipped = {*placement.skipped, *(placement.late if order.again else ()), *shares.services}
+    return {name: service for name, service in order.template.services.items() if name not in skipped}
 
 
 def kinds(order: StackOrder) -> dict[str, Kind]:
@@ -51,7 +69,16 @@ def kinds(order: StackOrder) -> dict[str, Kind]:
     services = order.template.services
     optional = startup.optional(services) - {each.service for each in order.routed}
     jobs = startup.jobs(services)
-    return {name: Kind.OPTIONAL if name in optional else Kind.JOB if name in jobs else Kind.SERVER for name in services}
+    return {
+        **{name: Kind.OPTIONAL if name in optional else Kind.JOB if name in jobs else Kind.SERVER for name in services},
+        **dict.fromkeys(order.placement.singletons, Kind.SINGLETON),
+        **dict.fromkeys(order.placement.late, Kind.LATE),
+    }
+
+
+def waiting(order: StackOrder) -> frozenset[str]:
+    """Return the services that are made and not started: their stack is not promoted yet."""
+    return frozenset() if order.again else frozenset(order.placement.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +93,7 @@ class RoutedPort:
 class Identity:
     """What every part of a stack says about the stack: the labels of 4.1, read and written.
 
-    `services` is what a whole stack cannot do without: replicas by service.
+    `services` is what a whole stack cannot do without: replicas by service.  `shares` is what it has of others.
     """
 
     installation: str
@@ -77,13 +104,23 @@ class Identity:
     template: str
     services: Mapping[str, int]
     routed: tuple[RoutedPort, ...]
+    shares: Shares = NOTHING
 
     @classmethod
-    def of(cls, order: StackOrder, installation: str, routed: Sequence[RoutedPort]) -> Self:
-        needed = [name for name, kind in kinds(order).items() if kind is not Kind.OPTIONAL]
-        services = {name: order.template.services[name].replicas for name in needed}
-        digest = order.template.digest
-        return cls(installation, order.app, order.id, order.revision, order.rollout, digest, services, tuple(routed))
+    def of(cls, order: StackOrder, installation: str, routed: Sequence[RoutedPort], shares: Shares = NOTHING) -> Self:
+        kind = kinds(order)
+        own = made(order, shares).items()
+        return cls(
+            installation=installation,
+            app=order.app,
+            stack=order.id,
+            revision=order.revision,
+            rollout=order.rollout,
+            template=order.template.digest,
+            services={name: service.replicas for name, service in own if kind[name] in (Kind.SERVER, Kind.JOB)},
+            routed=tuple(routed),
+            shares=shares,
+        )
 
     @classmethod
     def read(cls, labels: Mapping[str, str]) -> Self:
@@ -99,6 +136,7 @@ class Identity:
             routed=tuple(
                 RoutedPort(ServicePort(name, port), target) for name, port, target in json.loads(labels[ROUTED])
             ),
+            shares=Shares.read(labels.get(SHARES, "")),
         )
 
     def containers(self) -> list[str]:
@@ -117,6 +155,7 @@ class Identity:
             SERVICES: json.dumps(dict(self.services)),
             ROUTED: json.dumps([[each.asked.service, each.asked.port, each.target] for each in self.routed]),
             "com.docker.compose.project": self.stack,
+            **({SHARES: text} if (text := self.shares.text()) else {}),
         }
 
 
@@ -155,7 +194,7 @@ def network_labels(identity: Identity, network: Network) -> dict[str, str]:
 
 
 def volume_labels(identity: Identity, volume: Volume) -> dict[str, str]:
-    return {**volume.labels, **identity.labels(), "com.docker.compose.volume": volume.key}
+    return {**volume.labels, **identity.labels(), COMPOSE_VOLUME: volume.key}
 
 
 def container_name(stack: StackId, service: str, replica: int) -> str:

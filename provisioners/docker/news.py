@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from docker.types.daemon import CancellableStream
@@ -39,11 +39,16 @@ class Subscription:
         self.stack = stack
         self.ended = False
         self.reconnects = 0
+        self.others: frozenset[StackId] = frozenset()
         self._news = asyncio.Event()
 
     @property
     def is_rung(self) -> bool:
         return self._news.is_set()
+
+    def follow(self, others: Collection[StackId]) -> None:
+        """Hear of `others` too: stacks whose containers serve this one."""
+        self.others = frozenset(others)
 
     def ring(self) -> None:
         self._news.set()
@@ -99,8 +104,9 @@ class News:
         return [each for each in self._subscriptions if each.stack == stack]
 
     def _happened(self, stack: StackId) -> None:
-        for subscription in self._of(stack):
-            subscription.ring()
+        for subscription in self._subscriptions:
+            if subscription.stack == stack or stack in subscription.others:
+                subscription.ring()
 
     def _connected(self, again: bool) -> None:
         for subscription in self._subscriptions:

@@ -1,10 +1,12 @@
 """The parts of one app's stacks on the engine, found by their labels: whatever carries others does not exist for us."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from provisioners.docker import names
 from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.shares import Shares
 from provisioners.docker.state import Container
 from splitter.model import StackId
 
@@ -45,6 +47,28 @@ class Parts:
         listed = await self.containers(stack)
         found = await asyncio.gather(*(self._inspect(each["Id"]) for each in listed))
         return sorted((each for each in found if each is not None), key=lambda container: container.name)
+
+    async def named(self, name: str, service: str) -> Container | None:
+        """Return a container of another stack that is `service` to this one; None where it is gone."""
+        found = await self._inspect(name)
+        if found is None:
+            return None
+        return replace(found, labels={**found.labels, names.SERVICE: service, names.KIND: names.Kind.SERVER})
+
+    async def guests(self, shares: Shares) -> list[Container]:
+        """Return the containers of other stacks that serve a stack too, as they are now."""
+        found = [await self.named(name, service) for name, service in sorted(shares.containers.items())]
+        return [container for container in found if container is not None]
+
+    async def identities(self) -> dict[StackId, names.Identity]:
+        """Return what each stack says of itself, from whatever part of it is there."""
+        parts = [*await self.containers(), *await self.networks(), *await self.volumes()]
+        labels = (each["Labels"] for each in parts)
+        return {StackId(each[names.STACK]): names.Identity.read(each) for each in labels if each.get(names.STACK)}
+
+    async def identity(self, stack: StackId) -> names.Identity | None:
+        """Return what `stack` says of itself; None where nothing is left of it."""
+        return (await self.identities()).get(stack)
 
     async def _inspect(self, container: str) -> Container | None:
         try:

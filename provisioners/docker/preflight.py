@@ -9,6 +9,7 @@ from provisioners.docker import endpoints, names
 from provisioners.docker.containers import Image, networks_used
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.images import Images
+from provisioners.docker.sharing import Loan, Sharing
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError
 from splitter.template import Healthcheck, Service
@@ -20,16 +21,21 @@ class Findings:
 
     routed: tuple[names.RoutedPort, ...]
     reach: endpoints.Reach
+    loan: Loan
     problems: tuple[str, ...]
 
 
 async def inspect(
-    engine: Engine, images: Images, order: StackOrder, labels: Mapping[str, str], mode: endpoints.EndpointMode
+    engine: Engine, images: Images, sharing: Sharing, order: StackOrder, mode: endpoints.EndpointMode
 ) -> Findings:
     """Look at the engine with `order` in hand.  Raises EngineUnreachableError; everything else is a finding."""
     info = await engine.read("ask the engine about itself", lambda client: client.info())
     reach = await endpoints.reach(mode, engine, info)
-    found, problems = await images.missing(order)
+    loan = await sharing.loan(order)
+    found, problems = await images.missing(names.made(order, loan.shares).values())
+    problems += loan.problems
+    if not names.made(order, loan.shares):
+        problems.append("every service is shared with live or skipped, so there would be nothing to compare with live")
     routed, unknown = endpoints.resolve(order, found)
     problems += unknown
     problems += startup.impossible(_with_image_checks(order.template.services, found))
@@ -38,8 +44,8 @@ async def inspect(
     )
     problems += _platform(engine.url, reach, str(info.get("OSType", "linux")))
     problems += await _external(engine, order)
-    problems += await _strangers(engine, order, labels)
-    return Findings(tuple(routed), reach, tuple(problems))
+    problems += await _strangers(engine, order, sharing.parts.labels)
+    return Findings(tuple(routed), reach, loan, tuple(problems))
 
 
 def _with_image_checks(services: Mapping[str, Service], images: Mapping[str, Image]) -> dict[str, Service]:
@@ -119,12 +125,12 @@ async def _strangers(engine: Engine, order: StackOrder, labels: Mapping[str, str
 
 
 async def problems(
-    engine: Engine, images: Images, order: StackOrder, labels: Mapping[str, str], mode: endpoints.EndpointMode
+    engine: Engine, images: Images, sharing: Sharing, order: StackOrder, mode: endpoints.EndpointMode
 ) -> tuple[str, ...]:
     """Return all problems as sentences; an engine that cannot be asked is one."""
     try:
         async with asyncio.timeout(order.deadline_s):
-            return (await inspect(engine, images, order, labels, mode)).problems
+            return (await inspect(engine, images, sharing, order, mode)).problems
     except EngineError as error:
         return (str(error),)
     except TimeoutError:

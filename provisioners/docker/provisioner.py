@@ -6,19 +6,22 @@ a new daemon goes on with.  Containers of other installations and other apps are
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from provisioners.docker import endpoints, names, preflight, sampling
 from provisioners.docker.engine import THREADS, Engine
 from provisioners.docker.images import Images
-from provisioners.docker.making import Making
+from provisioners.docker.making import Draft, Making
 from provisioners.docker.news import News
 from provisioners.docker.parts import Parts
+from provisioners.docker.promoting import Promoting
 from provisioners.docker.removal import Removal
+from provisioners.docker.sharing import Sharing
 from provisioners.docker.watching import Watch, stack_of
 from provisioners.finish import finish
+from splitter.change.engines import is_stateful
 from splitter.contracts import FoundStack, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.model import Resources, Stack, StackId
@@ -46,20 +49,26 @@ class DockerProvisioner:
         self._engine = Engine(options.base_url, options.threads)
         self._images = Images(self._engine, pull=options.pull)
         self._parts = Parts(self._engine, app, installation)
-        self._removal = Removal(self._engine, self._parts)
+        self._sharing = Sharing(self._engine, self._parts)
+        self._removal = Removal(self._engine, self._parts, self._sharing)
         self._news = News(self._engine, self._parts.labels)
+        self._promoting = Promoting(self._engine, self._parts, self._removal, self._news)
         self._told: dict[StackId, Stack] = {}
 
     async def check(self, order: StackOrder) -> Sequence[str]:
-        return await preflight.problems(self._engine, self._images, order, self._parts.labels, self._options.endpoint)
+        return await preflight.problems(self._engine, self._images, self._sharing, order, self._options.endpoint)
 
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
+        kept: frozenset[str] | None = None
         try:
-            if await self._removal.discard(order.id):
+            if order.again:
+                kept = await self._keep(order, progress)
+            elif await self._removal.discard(order.id):
                 progress(f"removed what an interrupted attempt had left of {order.id}")
-            made = await self._make(order, progress)
+            made = await self._make(order, kept or frozenset(), progress)
         except BaseException:
-            await self._discard_made(order.id)
+            if kept is not None or not order.again:
+                await self._discard_made(order.id, kept)
             raise
         self._told[order.id] = made
         return made
@@ -74,13 +83,21 @@ class DockerProvisioner:
                 by_stack.setdefault(StackId(stack), []).append(part)
         return [await self._found(stack, by_stack[stack]) for stack in sorted(by_stack)]
 
-    async def retire(self, stack: StackId) -> None:
+    async def activate(self, stack: StackId, deadline_s: float) -> Sequence[str]:
+        return await self._promoting.activate(stack, deadline_s)
+
+    async def deactivate(self, stack: StackId) -> Sequence[str]:
+        return await self._promoting.deactivate(stack)
+
+    async def retire(self, stack: StackId) -> Sequence[str]:
         self._news.end(stack)
-        await self._removal.retire(stack)
+        left = await self._removal.retire(stack)
         self._told.pop(stack, None)
+        return left
 
     def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
-        return Watch(self._engine, self._parts, self._news, stack, self._told.get(stack)).changes()
+        told, is_active = self._told.get(stack), self._promoting.is_active
+        return Watch(self._engine, self._parts, self._news, stack, told, is_active).changes()
 
     async def sample(self, stack: StackId) -> Resources | None:
         return await sampling.sample(self._engine, self._parts, stack)
@@ -91,28 +108,59 @@ class DockerProvisioner:
 
     # --- Making --------------------------------------------------------------------------------------------------
 
-    async def _make(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
+    async def _keep(self, order: StackOrder, progress: Callable[[str], None]) -> frozenset[str]:
+        """Remove what is not well of a stack that was up before, and return the names of the containers that stay.
+
+        Its networks and volumes stay in any case, and so do the containers of stateful services, which may hold data
+        themselves: the data of a live stack is never the price of making it again.
+        """
+        shares = (await self._sharing.loan(order)).shares
+        there = await self._parts.look(order.id)
+        same = [each for each in there if names.Identity.read(each.labels).shares == shares]
+        services = order.template.services
+        kept = frozenset(
+            each.name
+            for each in same
+            if each.is_up or (each.service in services and is_stateful(services[each.service]))
+        )
+        for container in there:
+            if container.name not in kept:
+                progress(f"replacing {container.name}, which {container.illness or container.ending}")
+        await self._removal.clear(order.id, kept)
+        return kept
+
+    async def _make(self, order: StackOrder, kept: frozenset[str], progress: Callable[[str], None]) -> Stack:
         """Make the whole stack within its deadline."""
         making: Making | None = None
         try:
             async with asyncio.timeout(order.deadline_s):
                 found = await preflight.inspect(
-                    self._engine, self._images, order, self._parts.labels, self._options.endpoint
+                    self._engine, self._images, self._sharing, order, self._options.endpoint
                 )
                 if found.problems:
                     raise StackError(f"stack {order.id} cannot be made: {'; '.join(found.problems)}")
-                images = await self._images.ensure(order, names.built_for(self._installation, order.id), progress)
-                identity = names.Identity.of(order, self._installation, found.routed)
-                making = Making(self._engine, self._news, order, identity, images, found.reach, progress)
+                shares = found.loan.shares
+                needed = names.made(order, shares).values()
+                built_for = names.built_for(self._installation, order.id)
+                images = await self._images.ensure(order, needed, built_for, progress)
+                identity = names.Identity.of(order, self._installation, found.routed, shares)
+                draft = Draft(order, identity, images, found.reach, found.loan, kept)
+                making = Making(self._engine, self._news, self._sharing, draft, progress)
                 return stack_of(await making.run())
         except TimeoutError:
             left = making.unfinished() if making else "its images are not there yet"
             raise StackError(f"stack {order.id} was not ready within {order.deadline_s:g} s: {left}") from None
 
-    async def _discard_made(self, stack: StackId) -> None:
-        """Remove what a failed or cancelled create has made, although its task may be cancelled again meanwhile."""
+    async def _discard_made(self, stack: StackId, kept: frozenset[str] | None) -> None:
+        """Remove what a failed or cancelled create has made, although its task may be cancelled again meanwhile.
+
+        `kept` None: the stack never served, so all of it goes.
+        """
         try:
-            await finish(self._removal.discard(stack), f"discard {stack}")
+            undo: Coroutine[Any, Any, object] = (
+                self._removal.discard(stack) if kept is None else self._removal.clear(stack, kept)
+            )
+            await finish(undo, f"discard {stack}")
         except EngineError as error:
             log.warning(
                 "what was made of %s is still there, its next create or retirement removes it: %s", stack, error
@@ -122,9 +170,10 @@ class DockerProvisioner:
         """Return what there is of a stack; a network alone can say what was ordered."""
         containers = await self._parts.look(stack)
         identity = names.Identity.read(containers[0].labels if containers else parts[0]["Labels"])
-        up = {each.name for each in containers if each.is_up}
-        missing = tuple(name for name in identity.containers() if name not in up)
+        guests = await self._parts.guests(identity.shares)
+        up = {each.name for each in (*containers, *guests) if each.is_up}
+        missing = tuple(name for name in (*identity.containers(), *identity.shares.containers) if name not in up)
         if missing:
             return FoundStack(stack, self._app, None, missing)
-        self._told[stack] = stack_of(containers)
+        self._told[stack] = stack_of([*containers, *guests])
         return FoundStack(stack, self._app, self._told[stack])

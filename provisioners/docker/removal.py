@@ -1,11 +1,13 @@
-"""Taking a stack down: all that carries its labels, and nothing else.
+"""Taking a stack down: all that carries its labels and that no other stack uses, and nothing else.
 
 Containers go first, dependents before what they depend on, then networks, volumes and the images that were built for
 it.  Anything that is gone already is fine, so a removal may be repeated, and may follow a half-made create.
+What other stacks use stays, with what that needs (`sharing`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from docker import APIClient
@@ -13,6 +15,7 @@ from docker import APIClient
 from provisioners.docker import names
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.parts import Parts
+from provisioners.docker.sharing import Sharing
 from splitter.errors import EngineError
 from splitter.model import StackId
 
@@ -21,38 +24,63 @@ GONE_LOOK_S = 0.1
 STOP_GRACE_S = 10  # the engine's own, for a container that says nothing
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Whether there was anything to remove, and what was left because others use it."""
+
+    was_there: bool
+    left: list[str]
+
+
 class Removal:
     """The end of stacks."""
 
-    def __init__(self, engine: Engine, parts: Parts) -> None:
+    def __init__(self, engine: Engine, parts: Parts, sharing: Sharing) -> None:
         self._engine = engine
         self._parts = parts
+        self._sharing = sharing
 
-    async def retire(self, stack: StackId) -> None:
-        """Stop the stack's containers with their grace, then remove everything."""
-        await self._remove(stack, self._stop)
+    async def retire(self, stack: StackId) -> list[str]:
+        """Stop the stack's containers with their grace, then remove everything but what others use; return that."""
+        return (await self._remove(stack, self._stop)).left
 
     async def discard(self, stack: StackId) -> bool:
         """Kill and remove what there is of a stack that never served; return whether there was anything."""
-        return await self._remove(stack, self._kill)
+        return (await self._remove(stack, self._kill)).was_there
 
-    async def _remove(self, stack: StackId, end: Callable[[str], Awaitable[None]]) -> bool:
+    async def clear(self, stack: StackId, keep: Collection[str]) -> None:
+        """Kill and remove the stack's containers but those called so; networks and volumes stay, with their data."""
         containers = await self._parts.containers(stack)
-        for level in sorted({_level(each) for each in containers}, reverse=True):
-            await together(end(each["Id"]) for each in containers if _level(each) == level)
-        networks = await self._parts.networks(stack)
-        await together(self._remove_network(each["Id"]) for each in networks)
-        volumes = await self._parts.volumes(stack)
-        await together(self._remove_volume(each["Name"]) for each in volumes)
-        await together(self._remove_image(tag) for tag in await self._parts.image_tags(stack))
-        return bool(containers or networks or volumes)
+        await together(self._kill(each["Id"]) for each in containers if _name(each) not in keep)
 
-    async def _stop(self, container: str) -> None:
+    async def stop(self, container: str) -> None:
+        """Stop a container with its grace; one that is gone is fine."""
+
         def stop(client: APIClient) -> None:
             grace_s = client.inspect_container(container)["Config"].get("StopTimeout")
             client.stop(container, timeout=STOP_GRACE_S if grace_s is None else int(grace_s))
 
         await self._tolerate("stop a container", stop, 404, slow=True)
+
+    async def _remove(self, stack: StackId, end: Callable[[str], Awaitable[None]]) -> _Outcome:
+        uses = await self._sharing.used_by_others(stack)
+        containers = await self._parts.containers(stack)
+        kept = [_name(each) for each in containers if _name(each) in uses.containers]
+        going = [each for each in containers if _name(each) not in uses.containers]
+        needed_volumes, needed_networks = await self._sharing.needs(kept)
+        for level in sorted({_level(each) for each in going}, reverse=True):
+            await together(end(each["Id"]) for each in going if _level(each) == level)
+        networks = await self._parts.networks(stack)
+        await together(self._remove_network(each["Id"]) for each in networks if each["Id"] not in needed_networks)
+        volumes = await self._parts.volumes(stack)
+        staying = {each["Name"] for each in volumes} & (uses.volumes | needed_volumes)
+        await together(self._remove_volume(each["Name"]) for each in volumes if each["Name"] not in staying)
+        if not kept:
+            await together(self._remove_image(tag) for tag in await self._parts.image_tags(stack))
+        return _Outcome(bool(containers or networks or volumes), sorted([*kept, *staying]))
+
+    async def _stop(self, container: str) -> None:
+        await self.stop(container)
         await self._kill(container)
 
     async def _kill(self, container: str) -> None:
@@ -105,6 +133,10 @@ async def together(awaitables: Iterable[Awaitable[None]]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+def _name(summary: dict[str, Any]) -> str:
+    return str(summary["Names"][0]).lstrip("/") if summary.get("Names") else ""
 
 
 def _level(summary: dict[str, Any]) -> int:

@@ -4,7 +4,7 @@ Everything is decided from the present state, never from the sequence of events:
 breaks, a state is not.  Pure: values in, values out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -74,6 +74,10 @@ class Container:
         return self.labels.get(names.SERVICE, "")
 
     @property
+    def stack(self) -> str:
+        return self.labels.get(names.STACK, "")
+
+    @property
     def replica(self) -> int:
         return int(self.labels.get(names.REPLICA, "1"))
 
@@ -83,11 +87,24 @@ class Container:
 
     @property
     def is_job(self) -> bool:
-        return self.labels.get(names.KIND) == names.Kind.JOB
+        return self.labels.get(names.KIND) in (names.Kind.JOB, names.Kind.LATE)
 
     @property
     def is_server(self) -> bool:
         return self.labels.get(names.KIND) == names.Kind.SERVER
+
+    @property
+    def is_singleton(self) -> bool:
+        return self.labels.get(names.KIND) == names.Kind.SINGLETON
+
+    @property
+    def is_late(self) -> bool:
+        return self.labels.get(names.KIND) == names.Kind.LATE
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it does not run, and nothing but a start will change that."""
+        return self.status in ("created", "exited", "dead")
 
     @property
     def is_up(self) -> bool:
@@ -148,6 +165,11 @@ def holds(container: Container, condition: Condition) -> bool:
     return container.running or (container.is_job and container.status == "exited" and container.exit_code == 0)
 
 
+def identity_of(stack: Sequence[Container]) -> names.Identity:
+    """Return what a stack's containers say of it; the first one is its own, not a guest."""
+    return names.Identity.read(stack[0].labels)
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Why a stack that was up is lost, in one sentence, and whose log tells more."""
@@ -156,20 +178,26 @@ class Loss:
     culprit: Container | None = None
 
 
-def loss(stack: Sequence[Container], restarts: Mapping[str, int], *, engine_restarted: bool) -> Loss | None:
-    """Return why a stack is lost, or None if it is not; `stack` are its containers, at least one.
+def loss(
+    stack: Sequence[Container], restarts: Mapping[str, int], *, awake: Collection[str] = (), engine_restarted: bool
+) -> Loss | None:
+    """Return why a stack is lost, or None if it is not; `stack` are its containers, at least one, then its guests.
+
+    `awake` are the names of the singletons that are to run.
 
     A container that its restart policy will bring back is waited for, unless that has happened too often beyond
     `restarts`, the number of each container at the beginning of a window.  `engine_restarted` asks for the same
     patience with containers that the engine itself stopped and is about to start again.
     """
-    expected = names.Identity.read(stack[0].labels).containers()
-    gone = sorted(set(expected) - {container.name for container in stack})
+    identity = identity_of(stack)
+    expected = {*identity.containers(), *identity.shares.containers, *awake}
+    gone = sorted(expected - {container.name for container in stack})
     if gone:
         return Loss(f"container {gone[0]} is gone: somebody removed it")
     for container in stack:
         crashes = container.restarts - restarts.get(container.name, 0)
-        lost = _lost(container, crashes, engine_restarted) if container.is_server else ""
+        must_run = container.is_server or container.name in awake
+        lost = _lost(container, crashes, engine_restarted) if must_run else ""
         if lost:
             return Loss(f"container {container.name} {lost}", container)
     return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from provisioners import startup
 from splitter.contracts import StackOrder
 from splitter.model import ServicePort
+from splitter.placement import Placement
 from splitter.template import Healthcheck, Limits, Service, Template
 
 # All that a service sees of the daemon's own environment; the rest may be secrets.
@@ -100,7 +101,25 @@ def problems(order: StackOrder, inherited: Mapping[str, str]) -> list[str]:
         found += _problems_of(service, order.template, inherited)
     for routed in order.routed:
         found += _problems_of_route(routed, order.template)
-    return found
+    return [*found, *_problems_of_placement(order.placement)]
+
+
+def _problems_of_placement(placement: Placement) -> list[str]:
+    """Return what a stack of processes cannot do: share a server, or leave one out until the promotion."""
+    shared = [
+        f"service {name} would be shared with live, which plain processes cannot be; make it a server of its own, "
+        "outside of this template, or say `splitter.scope: stack` if the shadow may have another one"
+        for name in placement.shared
+    ]
+    waiting = [
+        f"service {name} would wait for the promotion, which plain processes cannot; say `splitter.singleton: run` "
+        "(`splitter.job: run` on a job) if it may run twice, or take it out"
+        for name in placement.waiting
+    ]
+    skipped = [
+        f"service {name} would be skipped, which plain processes cannot be; take it out" for name in placement.skipped
+    ]
+    return [*shared, *waiting, *skipped]
 
 
 def notes(template: Template) -> list[str]:

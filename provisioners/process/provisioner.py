@@ -89,10 +89,19 @@ class ProcessProvisioner:
         except OSError as error:
             raise EngineError(f"{self._app}: the records of its stacks cannot be read: {error}") from error
 
-    async def retire(self, stack: StackId) -> None:
+    async def activate(self, stack: StackId, deadline_s: float) -> Sequence[str]:
+        """Nothing waits for a promotion: `check` refuses it."""
+        return ()
+
+    async def deactivate(self, stack: StackId) -> Sequence[str]:
+        """Nothing was left out of a stack, so nothing is taken out of one."""
+        return ()
+
+    async def retire(self, stack: StackId) -> Sequence[str]:
         """End all processes of `stack` and forget it.  Raises EngineError if a process does not end."""
         async with self._locked(stack):
             await self._end(stack)
+        return ()
 
     async def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         """Yield how the stack was lost; end without a word when it is retired.  Its ports never move."""

@@ -8,6 +8,7 @@ import aiohttp
 
 from splitter.contracts import StackOrder
 from splitter.model import Endpoint, ServicePort, Stack, StackId
+from splitter.placement import ALONE, Placement
 from splitter.template import Condition, Dependency, Healthcheck, Port, Service, Template
 
 IMAGE = f"splitter-test-app:{uuid.uuid4().hex[:8]}"  # of this run alone: two runs do not remove each other's
@@ -44,9 +45,16 @@ def template(*services: Service, **keys: Any) -> Template:
 
 
 def order(
-    app: str, made: Template, *routed: ServicePort, revision: int = 1, deadline_s: float = DEADLINE_S
+    app: str,
+    made: Template,
+    *routed: ServicePort,
+    revision: int = 1,
+    deadline_s: float = DEADLINE_S,
+    placement: Placement = ALONE,
+    again: bool = False,
 ) -> StackOrder:
-    return StackOrder(StackId(f"{app}-r{revision}"), app, revision, f"{app}-{revision}", made, routed, deadline_s)
+    stack = StackId(f"{app}-r{revision}")
+    return StackOrder(stack, app, revision, f"{app}-{revision}", made, routed, deadline_s, placement, again)
 
 
 def endpoint(stack: Stack, port: ServicePort = WEB) -> Endpoint:
