@@ -37,7 +37,7 @@ from splitter.errors import OperatorError, SplitterError, StateError
 from splitter.judge.judge import Judge
 from splitter.kpi import Ledger
 from splitter.limits import DRAIN_TIMEOUT_S
-from splitter.model import StackId
+from splitter.model import StackId, revision_of
 from splitter.proxy import descriptors
 from splitter.proxy.access import AccessLog
 from splitter.proxy.gateway import Gateway
@@ -220,8 +220,8 @@ def read_template(
     )
 
 
-def compare(app: AppOptions, live: Template, shadow: Template) -> Plan:
-    """Return the plan of `shadow` beside `live`, by the thresholds of `app`."""
+def compare(app: AppOptions, live: Template | None, shadow: Template) -> Plan:
+    """Return the plan of `shadow` beside `live` (None: alone), by the thresholds of `app`."""
     limits = app.rollback_cost
     return plan(
         live,
@@ -268,8 +268,11 @@ def _installation(state_dir: Path) -> str:
 
 
 async def _retire_all(provisioner: Provisioner) -> None:
-    for found in await provisioner.find():
-        await provisioner.retire(found.id)
+    """Retire all stacks, the newest first: an older one may hold what they use, and is looked at again at the end."""
+    found = sorted(await provisioner.find(), key=lambda each: revision_of(each.id), reverse=True)
+    left = [each.id for each in found if await provisioner.retire(each.id)]
+    for stack in left:
+        await provisioner.retire(stack)
 
 
 @asynccontextmanager

@@ -109,6 +109,8 @@ class FakeEngine:
     failures: dict[StackId, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     refusals: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    workers: dict[StackId, dict[str, bool]] = field(default_factory=dict)  # singletons by stack: do they run
+    shared: dict[StackId, dict[str, set[StackId]]] = field(default_factory=dict)  # containers by owner: who uses them
     ports: int = 20_000
     uses: dict[StackId, Resources] = field(default_factory=dict)
 
@@ -167,7 +169,25 @@ class FakeProvisioner:
             for stack in self._engine.stacks.values()
         ]
 
-    async def retire(self, stack: StackId) -> None:
+    async def activate(self, stack: StackId, deadline_s: float) -> Sequence[str]:
+        self._ask()
+        self._engine.fail(stack)
+        return self._switched(stack, is_active=True)
+
+    async def deactivate(self, stack: StackId) -> Sequence[str]:
+        self._ask()
+        return self._switched(stack, is_active=False)
+
+    def _switched(self, stack: StackId, *, is_active: bool) -> Sequence[str]:
+        """Return the singletons of `stack` that change; the engine has them only where a test says so."""
+        workers = self._engine.workers.get(stack, {})
+        changing = tuple(name for name, runs in sorted(workers.items()) if runs is not is_active)
+        if not self._is_cut:
+            workers.update(dict.fromkeys(changing, is_active))
+        self._engine.calls += [f"{'start' if is_active else 'stop'} {name} of {stack}" for name in changing]
+        return changing
+
+    async def retire(self, stack: StackId) -> Sequence[str]:
         self._ask()
         self._engine.calls.append(f"retire {stack}")
         if not self._is_cut:
@@ -175,6 +195,7 @@ class FakeProvisioner:
             self._engine.whole.discard(stack)
         if stack in self._news:
             self._news[stack].put_nowait(None)
+        return [name for name, users in self._engine.shared.get(stack, {}).items() if users & set(self._engine.stacks)]
 
     async def watch(self, stack: StackId) -> AsyncIterator[StackChange]:
         self._ask()

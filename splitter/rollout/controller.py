@@ -11,6 +11,7 @@ The other rooms: `steering` takes the steps, `effects` carries out what they ord
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -76,6 +77,7 @@ class Controller:
         self._app = app
         self._journal = journal
         self._reader = reader
+        self._planner = planner
         self._clock = clock
         self._forget = forget
         self._health = health
@@ -228,6 +230,7 @@ class Controller:
             self._inbox.put(partial(self._steering.order_live, findings.reason))
         for stranger in findings.strangers:
             self._inbox.put(partial(self._condemn, stranger))
+        self._stacks.sweep(self._history.remains)
         self._desk.open()
 
     async def _find(self) -> Sequence[FoundStack]:
@@ -290,8 +293,9 @@ class Controller:
                 return
 
     async def _order_first(self, template: Template) -> None:
-        record = next_record(self._app.name, self._history, template)
-        data = {"live": record.id, "revision": record.revision, "digest": record.digest, "reason": "it is the first"}
+        placement = self._planner(None, template).placement
+        record = replace(next_record(self._app.name, self._history, template), placement=placement)
+        data = {**record.to_mapping("live"), "reason": "it is the first"}
         await self._chronicle.write(Kind.LIVE_ORDERED, data=data, templates={record.digest: to_json(template)})
         self._stacks.keep(record, self._app.rollout.provision_deadline_s)
 

@@ -7,6 +7,7 @@ Rule 2: what cannot be done is refused with a sentence that says what can, and c
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from splitter.change.plan import Plan
 from splitter.errors import RefusedError, StateError
 from splitter.judge.config import to_mapping as judge_to_mapping
 from splitter.model import StackId
+from splitter.placement import Placement
 from splitter.rollout import planning
 from splitter.rollout.analysis import Analysis
 from splitter.rollout.chronicle import Chronicle
@@ -79,9 +81,8 @@ class Desk:
             )
         if plan.obstacles:
             raise RefusedError(f"{self._app.name}: these files cannot be deployed: " + "; ".join(plan.obstacles))
-        order = self._stacks.ordered(
-            next_record(self._app.name, self._history, template), "", self._app.rollout.provision_deadline_s, template
-        )
+        record = replace(next_record(self._app.name, self._history, template), placement=_beside(live, plan))
+        order = self._stacks.ordered(record, "", self._app.rollout.provision_deadline_s, template)
         if findings := await self._stacks.check(order):
             raise RefusedError(f"{order.id} cannot be made here: " + "; ".join(findings))
         deployment = Deployment(template, live.digest, tuple(files), plan, by, why)
@@ -100,13 +101,12 @@ class Desk:
         if live.digest != deployment.live_digest:
             raise RefusedError(f"{live.id} became live while the deploy was planned: deploy again")
         shadow = next_record(self._app.name, self._history, deployment.template)
+        shadow = replace(shadow, placement=_beside(live, deployment.plan))
         rollout = f"{self._app.name}-{shadow.revision}"
         cost = planning.cost_of(deployment.plan)
         data = {
+            **shadow.to_mapping("shadow"),
             "live": live.id,
-            "shadow": shadow.id,
-            "revision": shadow.revision,
-            "digest": shadow.digest,
             "files": list(deployment.files),
             "summary": planning.summary(deployment.plan),
             "change_set": deployment.plan.change_set.digest,
@@ -189,6 +189,11 @@ def next_record(app: str, history: History, template: Template) -> StackRecord:
     """Return the record of the next stack of `app`: revisions are never used twice."""
     revision = history.revision + 1
     return StackRecord(StackId(f"{app}-r{revision}"), revision, template.digest)
+
+
+def _beside(live: StackRecord, plan: Plan) -> Placement:
+    """Return how a shadow of `plan` stands beside `live`."""
+    return replace(plan.placement, base=live.id)
 
 
 def consent(rollout: Rollout, why: str, change_set: str) -> dict[str, Any]:

@@ -90,6 +90,8 @@ class Effects:
             Effect.DRAIN_SHADOW: self._drain_shadow,
             Effect.RETIRE_SHADOW: self._retire_shadow,
             Effect.RETIRE_LIVE: self._retire_live,
+            Effect.HAND_OVER: self._hand_over,
+            Effect.HAND_BACK: self._hand_back,
         }
 
     def start(self, tasks: asyncio.TaskGroup, rollout: Rollout, effects: Sequence[Effect]) -> None:
@@ -182,12 +184,31 @@ class Effects:
         """Remove the shadow; where that fails it goes on in the background: clients are on live already."""
         shadow = rollout.shadow.id
         await self._note(Kind.RETIRE_ORDERED, rollout.id, {"stack": shadow, "reason": "its rollout is rolled back"})
-        if reason := await self._stacks.remove(shadow):
-            data = {"stack": shadow, "attempt": 1, "reason": reason, "retry_s": pause_s(1)}
+        removed = await self._stacks.remove(shadow)
+        if removed.reason:
+            data = {"stack": shadow, "attempt": 1, "reason": removed.reason, "retry_s": pause_s(1)}
             await self._note(Kind.RETIRE_FAILED, rollout.id, data)
             self._stacks.condemn(shadow, failed=1)
         else:
-            await self._note(Kind.RETIRED, rollout.id, {"stack": shadow})
+            await self._note(Kind.RETIRED, rollout.id, {"stack": shadow, "left": list(removed.left)})
+            self._stacks.sweep(self._history().remains)
+
+    async def _hand_over(self, rollout: Rollout) -> None:
+        """Stop what must not run twice in the former live, then start it in the stack that is live now."""
+        await self._hand(Kind.HANDED_OVER, rollout, rollout.live.id, rollout.shadow.id)
+
+    async def _hand_back(self, rollout: Rollout) -> None:
+        """The way back.  A live stack that is down is made whole by whoever makes it again."""
+        await self._hand(Kind.HANDED_BACK, rollout, rollout.shadow.id, rollout.live.id)
+
+    async def _hand(self, kind: Kind, rollout: Rollout, former: StackId, next_: StackId) -> None:
+        if not (rollout.live.placement.singletons or rollout.shadow.placement.waiting):
+            return  # nothing is asked of an engine that may be away
+        stopped = await self._stacks.deactivate(former)
+        started = await self._stacks.activate(next_, rollout.options.provision_deadline_s)
+        if stopped or started:
+            names = {"live": rollout.live.id, "shadow": rollout.shadow.id}
+            await self._note(kind, rollout.id, {**names, "stopped": list(stopped), "started": list(started)})
 
     async def _retire_live(self, rollout: Rollout) -> None:
         """Remove the former live, in the background: the rollout is at its end."""
@@ -208,4 +229,5 @@ _FAILURES: Final[Mapping[Effect, Kind]] = {
     Effect.FLIP: Kind.SHIFT_FAILED,
     Effect.CONFIRM_FLIP: Kind.SHIFT_FAILED,
     Effect.PROVISION: Kind.PROVISION_FAILED,
+    Effect.HAND_OVER: Kind.HAND_OVER_FAILED,
 }

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     SHIFTED = "shifted"
     SHIFT_FAILED = "shift_failed"
     DRAINED = "drained"
+    HAND_OVER_FAILED = "hand_over_failed"
     REVERTED = "reverted"
     LIVE_RESTORED = "live_restored"
     LIVE_DIED = "live_died"
@@ -62,12 +63,19 @@ class Kind(StrEnum):
     CALIBRATED = "calibrated"
     PUBLISHED = "published"
     STACK_DRAINED = "stack_drained"
+    HANDED_OVER = "handed_over"
+    HANDED_BACK = "handed_back"
     RETIRE_ORDERED = "retire_ordered"
     RETIRED = "retired"
     RETIRE_FAILED = "retire_failed"
 
 
-VERSIONS: Final[Mapping[Kind, int]] = dict.fromkeys(Kind, 1)
+VERSIONS: Final[Mapping[Kind, int]] = {
+    **dict.fromkeys(Kind, 1),
+    Kind.REQUESTED: 2,  # says how the shadow stands beside live: without that it would be made again with other data
+    Kind.LIVE_ORDERED: 2,
+    Kind.RETIRED: 2,  # says what stays for others
+}
 """The version of each kind's data that this splitter writes, and the highest that it reads."""
 
 BATCHED: Final = frozenset({Kind.PUBLISHED, Kind.CALIBRATED, Kind.STACK_DRAINED, Kind.LIVE_FAILED, Kind.RETIRE_FAILED})
@@ -131,6 +139,7 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.SHIFTED: "the route table (version {table}) was read back and gives {shadow} all traffic",
     Kind.SHIFT_FAILED: "the traffic could not be shifted: {reason}",
     Kind.DRAINED: "{live} was drained in {took} ({left} requests were cut at the limit of {limit})",
+    Kind.HAND_OVER_FAILED: "what must not run twice could not be handed over from {live} to {shadow}: {reason}",
     Kind.REVERTED: "the route table gives {live} all traffic",
     Kind.LIVE_RESTORED: "{live} is up again",
     Kind.LIVE_DIED: "{live} died: {reason}",
@@ -149,8 +158,10 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.CALIBRATED: "live was measured: {requests} requests in {span}, {edges} latency edges",
     Kind.PUBLISHED: "route table version {table}: {split}",
     Kind.STACK_DRAINED: "{stack} was drained in {took} ({left} requests were cut at the limit of {limit})",
+    Kind.HANDED_OVER: "{started} of {shadow} run now ({stopped} of {live} were stopped)",
+    Kind.HANDED_BACK: "{started} of {live} run again ({stopped} of {shadow} were stopped)",
     Kind.RETIRE_ORDERED: "{stack} is to be removed: {reason}",
-    Kind.RETIRED: "{stack} is removed",
+    Kind.RETIRED: "{stack} is removed{staying}",
     Kind.RETIRE_FAILED: "{stack} could not be removed (attempt {attempt}): {reason}; the next attempt is in {retry}",
 }
 
@@ -195,11 +206,12 @@ def _words(event: Event) -> _Words:
         elif name.endswith("_bp") and isinstance(value, int):
             words[name.removesuffix("_bp")] = share(value)
         elif isinstance(value, list | tuple):
-            words[name] = ", ".join(str(each) for each in value)
+            words[name] = ", ".join(str(each) for each in value) or "none"
         else:
             words[name] = str(value)
     words["change_set_short"] = words["change_set"][:12]
     words["because"] = f": {words['why']}" if event.data.get("why") else ""
+    words["staying"] = f"; {words['left']} stays, because other stacks use it" if event.data.get("left") else ""
     return words
 
 
@@ -230,6 +242,7 @@ _SEVERITIES: Final[Mapping[Kind, Severity]] = {
     Kind.SHADOW_DIED: Severity.WARNING,
     Kind.PROVISION_FAILED: Severity.WARNING,
     Kind.SHIFT_FAILED: Severity.WARNING,
+    Kind.HAND_OVER_FAILED: Severity.WARNING,
     Kind.UNDECIDED: Severity.WARNING,
     Kind.HOLD_UNDECIDED: Severity.WARNING,
     Kind.TOO_COSTLY: Severity.WARNING,

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from splitter.limits import WEIGHT_TOTAL
 from splitter.model import StackId
+from splitter.placement import ALONE, Placement
 from splitter.rollout.events import Event, Kind
 from splitter.rollout.machine import BEGIN, ENDS, SHADOW_SERVES, State
 from splitter.rollout.options import RolloutOptions, from_mapping
@@ -19,11 +20,25 @@ from splitter.rollout.options import RolloutOptions, from_mapping
 
 @dataclass(frozen=True, slots=True)
 class StackRecord:
-    """What it takes to make a stack again: its id, its revision, and the digest of its template in the journal."""
+    """What it takes to make a stack again: its id, its revision, the digest of its template in the journal, its place.
+
+    `was_up` says that it served once, so that it has data that counts.
+    """
 
     id: StackId
     revision: int
     digest: str
+    placement: Placement = ALONE
+    was_up: bool = False
+
+    def to_mapping(self, name: str) -> dict[str, Any]:
+        """Return the record as plain values for an event, with its id as `name`."""
+        return {
+            name: self.id,
+            "revision": self.revision,
+            "digest": self.digest,
+            "placement": self.placement.to_mapping(),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +86,15 @@ class Rollout:
 class History:
     """One app.  `live` is the trusted stack, known from the moment that it is ordered; `rollout` is the last one.
 
-    `condemned` are stacks whose removal was ordered and not yet confirmed.
+    `condemned` are stacks whose removal was ordered and not yet confirmed.  `remains` are retired stacks of which
+    something stays because another stack uses it: a shared database outlives the stack that it was made for.
     """
 
     live: StackRecord | None = None
     rollout: Rollout | None = None
     revision: int = 0
     condemned: frozenset[StackId] = frozenset()
+    remains: frozenset[StackId] = frozenset()
 
     @property
     def running(self) -> Rollout | None:
@@ -109,18 +126,24 @@ def apply(history: History, event: Event) -> History:
     match event.kind:
         case Kind.LIVE_ORDERED:
             record = _record(event, "live")
-            return replace(history, live=record, revision=max(history.revision, record.revision))
+            was_up = history.live is not None and history.live.id == record.id and history.live.was_up
+            revision = max(history.revision, record.revision)
+            return replace(history, live=replace(record, was_up=was_up), revision=revision)
+        case Kind.LIVE_UP if history.live is not None and history.live.id == event.data["live"]:
+            return replace(history, live=replace(history.live, was_up=True))
         case Kind.RETIRE_ORDERED:
             return replace(history, condemned=history.condemned | {StackId(event.data["stack"])})
         case Kind.RETIRED:
-            return replace(history, condemned=history.condemned - {StackId(event.data["stack"])})
+            stack = frozenset({StackId(event.data["stack"])})
+            remains = history.remains | stack if event.data.get("left") else history.remains - stack
+            return replace(history, condemned=history.condemned - stack, remains=remains)
         case Kind.REQUESTED:
             rollout = _requested(history, event)
             return replace(history, rollout=rollout, revision=max(history.revision, rollout.shadow.revision))
     if not event.state or history.rollout is None or history.rollout.id != event.rollout:
         return history
     rollout = _moved(history.rollout, event)
-    live = rollout.shadow if rollout.state is State.PROMOTED else history.live
+    live = replace(rollout.shadow, was_up=True) if rollout.state is State.PROMOTED else history.live
     return replace(history, rollout=rollout, live=live)
 
 
@@ -141,7 +164,8 @@ def _requested(history: History, event: Event) -> Rollout:
 
 
 def _record(event: Event, name: str) -> StackRecord:
-    return StackRecord(StackId(event.data[name]), event.data["revision"], event.data["digest"])
+    placement = Placement.from_mapping(event.data.get("placement", {}))
+    return StackRecord(StackId(event.data[name]), event.data["revision"], event.data["digest"], placement)
 
 
 def _moved(rollout: Rollout, event: Event) -> Rollout:

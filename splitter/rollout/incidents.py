@@ -46,10 +46,23 @@ class Incidents:
                 await self._on_engine(news)
             case Kind.LIVE_UP:
                 await self._on_live_up(news)
+            case Kind.RETIRED:
+                await self._on_retired(news)
             case kind:
                 event = await self._chronicle.write(kind, data=news.data)
                 if kind is Kind.LIVE_FAILED or (kind is Kind.RETIRE_FAILED and news.data["attempt"] == 1):
                     self._chronicle.alert(event)
+
+    async def _on_retired(self, news: News) -> None:
+        """Note that a stack is gone; what it used may be nobody's any more.
+
+        What stays as it was is not told again, and leads to no other look: so the looks come to an end.
+        """
+        left = frozenset(news.data["left"])
+        if left and news.id in self._history.remains and news.id not in self._history.condemned:
+            return
+        await self._chronicle.write(Kind.RETIRED, data=news.data)
+        self._stacks.sweep(self._history.remains - {news.id})
 
     async def _on_died(self, stack: StackId, reason: str) -> None:
         """Take a stack for dead at once; what follows from it is journaled in its turn."""

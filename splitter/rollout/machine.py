@@ -60,6 +60,8 @@ class Effect(StrEnum):
     DRAIN_SHADOW = "drain_shadow"
     RETIRE_SHADOW = "retire_shadow"
     RETIRE_LIVE = "retire_live"
+    HAND_OVER = "hand_over"  # what must not run twice: live's is stopped, then the shadow's is started
+    HAND_BACK = "hand_back"  # and in the other direction
 
     PROVISION = "provision"
     CONFIRM_FLIP = "confirm_flip"
@@ -109,13 +111,17 @@ class Row:
     on: Mapping[Kind, Next]
 
 
+_REVERSE: Final = (Effect.PUBLISH, Effect.DRAIN_SHADOW, Effect.RETIRE_SHADOW, Effect.CONFIRM_LIVE)
+_UNDO: Final = (Effect.PUBLISH, Effect.DRAIN_SHADOW, Effect.HAND_BACK, Effect.RETIRE_SHADOW, Effect.CONFIRM_LIVE)
+
+
 def _back(*more: Effect) -> Next:
     """Roll back: traffic first, then the shadow's requests in flight, then the shadow."""
-    steps = (Effect.PUBLISH, Effect.DRAIN_SHADOW, Effect.RETIRE_SHADOW, Effect.CONFIRM_LIVE)
-    return Next(State.ROLLING_BACK, (Effect.ALERT, *more, *steps))
+    return Next(State.ROLLING_BACK, (Effect.ALERT, *more, *_REVERSE))
 
 
-_RETRY: Final = Next(State.ROLLING_BACK, _back().effects[1:])  # the same without an alert: it was sent
+_BACK_AFTER_PROMOTION: Final = Next(State.ROLLING_BACK, (Effect.ALERT, *_UNDO))
+_RETRY: Final = Next(State.ROLLING_BACK, _UNDO)  # without an alert: it was sent
 _NOTHING_MADE: Final = Next(State.ROLLED_BACK, (Effect.ALERT,))
 _MAKE: Final = Next(State.PROVISIONING, (Effect.PROVISION,))
 _PROMOTE: Final = Next(State.PROMOTING, (Effect.FLIP, Effect.CONFIRM_FLIP))
@@ -140,11 +146,12 @@ def _troubles(state: State) -> dict[Kind, Next]:
 def _after_promotion(state: State) -> dict[Kind, Next]:
     """What ends the states in which the shadow serves all and the former live is kept."""
     return {
-        Kind.UNDO_ORDERED: _back(),
-        Kind.ROLLBACK_ORDERED: _back(),
-        Kind.WORSE: _back(),
-        Kind.SHADOW_DIED: _back(),
-        Kind.SHIFT_FAILED: _back(),
+        Kind.UNDO_ORDERED: _BACK_AFTER_PROMOTION,
+        Kind.ROLLBACK_ORDERED: _BACK_AFTER_PROMOTION,
+        Kind.WORSE: _BACK_AFTER_PROMOTION,
+        Kind.SHADOW_DIED: _BACK_AFTER_PROMOTION,
+        Kind.SHIFT_FAILED: _BACK_AFTER_PROMOTION,
+        Kind.HAND_OVER_FAILED: _BACK_AFTER_PROMOTION,
         Kind.LIVE_DIED: _PROMOTED,  # there is nothing left to go back to
         Kind.ENGINE_GONE: Next(state, (Effect.ALERT,)),
         Kind.ENGINE_BACK: Next(state),
@@ -239,7 +246,7 @@ TABLE: Final[Mapping[State, Row]] = {
         limit="rollback_deadline_s",
         on={
             **_troubles(State.PROMOTING),
-            Kind.SHIFTED: Next(State.DRAINING, (Effect.ALERT, Effect.DRAIN_LIVE)),
+            Kind.SHIFTED: Next(State.DRAINING, (Effect.ALERT, Effect.HAND_OVER, Effect.DRAIN_LIVE)),
             Kind.RESTARTED: _back(),  # decided, not confirmed: the way back is the safe one
             Kind.DEADLINE: _back(),
         },
@@ -251,8 +258,8 @@ TABLE: Final[Mapping[State, Row]] = {
         on={
             **_after_promotion(State.DRAINING),
             Kind.DRAINED: Next(State.STANDBY),
-            Kind.RESTARTED: Next(State.DRAINING, (Effect.PUBLISH, Effect.DRAIN_LIVE)),
-            Kind.DEADLINE: Next(State.STANDBY, (Effect.ALERT,)),
+            Kind.RESTARTED: Next(State.DRAINING, (Effect.PUBLISH, Effect.HAND_OVER, Effect.DRAIN_LIVE)),
+            Kind.DEADLINE: Next(State.STANDBY, (Effect.ALERT, Effect.HAND_OVER)),
         },
     ),
     State.STANDBY: Row(
@@ -263,7 +270,7 @@ TABLE: Final[Mapping[State, Row]] = {
             **_after_promotion(State.STANDBY),
             Kind.STANDBY_OVER: _PROMOTED,
             Kind.PROMOTE_ORDERED: _PROMOTED,  # a person ends the standby early
-            Kind.RESTARTED: Next(State.STANDBY, (Effect.PUBLISH,)),
+            Kind.RESTARTED: Next(State.STANDBY, (Effect.PUBLISH, Effect.HAND_OVER)),
         },
     ),
     State.ROLLING_BACK: Row(
@@ -329,8 +336,8 @@ def limit_s(state: State, options: RolloutOptions) -> float | None:
             return None
         case "warming_limit_s":  # what it takes by itself, and room for a late tick
             return options.warm_up_s + options.baseline_wait_s + 10 * options.tick_s + 10.0
-        case "draining_limit_s":  # a drain cuts itself off at its limits
-            return options.drains.longest_s + 10.0
+        case "draining_limit_s":  # a drain cuts itself off at its limits, a hand-over at `provision_deadline_s`
+            return options.drains.longest_s + options.provision_deadline_s + 10.0
         case name:
             limit: float = getattr(options, name)
             return limit

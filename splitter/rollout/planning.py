@@ -15,8 +15,8 @@ from splitter.template import Template
 TemplateReader = Callable[[Sequence[str], Mapping[str, str]], Template]
 """Reads files with an environment.  Raises TemplateError with every mistake."""
 
-Planner = Callable[[Template, Template], Plan]
-"""Compares the live template with the next one."""
+Planner = Callable[[Template | None, Template], Plan]
+"""Compares the live template (None: there is none yet) with the next one."""
 
 NAMED_MAX: Final = 5  # changes that a sentence names; the plan has all
 

@@ -34,7 +34,7 @@ def reconcile(history: History, found: Iterable[FoundStack], *, has_analysis: bo
     by_id = {each.id: each for each in found}
     rollout = history.running
     expected = {record.id for record in (history.live, rollout.shadow if rollout else None) if record is not None}
-    strangers = tuple(sorted((set(by_id) | history.condemned) - expected))
+    strangers = tuple(sorted((set(by_id) - history.remains | history.condemned) - expected))
     live, live_reason = _whole(by_id, history.live)
     if rollout is None:
         return Findings(live, None, strangers, None, live_reason)

@@ -10,7 +10,7 @@ Facts are handed to `tell`, which never waits; nothing here decides.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,14 @@ class News:
     id: StackId
     stack: Stack | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How a removal ended: `reason` says why it failed, `left` what stays because other stacks use it."""
+
+    reason: str = ""
+    left: tuple[str, ...] = ()
 
 
 class Stacks:
@@ -87,7 +95,17 @@ class Stacks:
     def ordered(self, record: StackRecord, rollout: str, deadline_s: float, template: Template) -> StackOrder:
         """Return the order for `record`, with a template that is at hand."""
         self.services[template.digest] = len(template.services)
-        return StackOrder(record.id, self._app, record.revision, rollout, template, self._routed, deadline_s)
+        return StackOrder(
+            record.id,
+            self._app,
+            record.revision,
+            rollout,
+            template,
+            self._routed,
+            deadline_s,
+            record.placement,
+            again=record.was_up,
+        )
 
     async def check(self, order: StackOrder) -> Sequence[str]:
         """Return every reason why `order` cannot be made."""
@@ -195,21 +213,36 @@ class Stacks:
                 return
             await self._clock.sleep(pause_s(attempt))
 
+    # --- What must not run twice --------------------------------------------------------------------------------------
+
+    async def activate(self, stack: StackId, deadline_s: float) -> Sequence[str]:
+        """Run what waited for the promotion of `stack`, if it is up.  Raises StackError."""
+        return await self._provisioner.activate(stack, deadline_s) if stack in self.up else ()
+
+    async def deactivate(self, stack: StackId) -> Sequence[str]:
+        """Stop what must not run twice.  Raises EngineError."""
+        return await self._provisioner.deactivate(stack)
+
     # --- Removed -----------------------------------------------------------------------------------------------------
 
-    async def remove(self, stack: StackId) -> str:
-        """Try once to remove `stack` and all that belongs to it; return why it could not be, empty when it is gone."""
+    async def remove(self, stack: StackId) -> Removed:
+        """Try once to remove `stack` and all that belongs to it alone."""
         self.lost(stack)
         try:
-            await self._provisioner.retire(stack)
+            left = await self._provisioner.retire(stack)
         except StackError as error:
-            return str(error)
+            return Removed(str(error))
         except Exception as error:
             log.exception("removing %s failed", stack)
-            return repr(error)
+            return Removed(repr(error))
         self.known.pop(stack, None)
         self._forget(stack)
-        return ""
+        return Removed(left=tuple(left))
+
+    def sweep(self, remains: Iterable[StackId]) -> None:
+        """Remove what is left of retired stacks, where the last one that used it has gone."""
+        for stack in sorted(remains):
+            self.condemn(stack)
 
     def condemn(self, stack: StackId, *, failed: int = 0) -> None:
         """Remove `stack` in the background until it is gone; `failed` attempts were made before."""
@@ -220,12 +253,12 @@ class Stacks:
         try:
             if attempt:
                 await self._clock.sleep(pause_s(attempt))
-            while reason := await self.remove(stack):
+            while (removed := await self.remove(stack)).reason:
                 attempt += 1
-                data = {"stack": stack, "attempt": attempt, "reason": reason, "retry_s": pause_s(attempt)}
+                data = {"stack": stack, "attempt": attempt, "reason": removed.reason, "retry_s": pause_s(attempt)}
                 self._tell(News(Kind.RETIRE_FAILED, stack, data=data))
                 await self._clock.sleep(pause_s(attempt))
-            self._tell(News(Kind.RETIRED, stack, data={"stack": stack}))
+            self._tell(News(Kind.RETIRED, stack, data={"stack": stack, "left": list(removed.left)}))
         finally:
             self._removals.pop(stack, None)
 

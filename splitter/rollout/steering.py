@@ -105,7 +105,7 @@ class Steering:
         assert record is not None, "a live stack is ordered again once it is known"
         if record.id in self._stacks.up or self._stacks.is_making(record):
             return
-        data = {"live": record.id, "revision": record.revision, "digest": record.digest, "reason": reason}
+        data = {**record.to_mapping("live"), "reason": reason}
         await self._chronicle.write(Kind.LIVE_ORDERED, data=data)
         self._stacks.keep(record, self._options.provision_deadline_s)
 

@@ -14,6 +14,7 @@ from splitter.change.rollback_cost import Cost, Level, Reason
 from splitter.errors import Problem, TemplateError
 from splitter.judge.config import JudgeConfig
 from splitter.model import Split, StackId
+from splitter.placement import ALONE, Placement
 from splitter.rollout.controller import Command, Controller
 from splitter.rollout.events import Event
 from splitter.rollout.history import History, fold
@@ -69,6 +70,7 @@ class Stage:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     judges: Any = field(default_factory=FakeJudges)
     cost: Cost = field(default_factory=Cost)
+    placement: Placement = ALONE
     template_file: str = "/srv/shop/v1.yaml"
 
     def __post_init__(self) -> None:
@@ -139,8 +141,8 @@ class Stage:
             return None
         return self._task.exception()
 
-    def _planned(self, live: Template, shadow: Template) -> Plan:
-        return replace(plan(live, shadow, routed={"web"}), cost=self.cost)
+    def _planned(self, live: Template | None, shadow: Template) -> Plan:
+        return replace(plan(live, shadow, routed={"web"}), cost=self.cost, placement=self.placement)
 
     # --- What a user does and sees -----------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ class TestLimits:
             (State.PROVISIONING, 60, Kind.DEADLINE),
             (State.HELD, 600, Kind.DEADLINE),
             (State.PROMOTING, 120, Kind.DEADLINE),
-            (State.DRAINING, 15, Kind.DEADLINE),
+            (State.DRAINING, 75, Kind.DEADLINE),
             (State.STANDBY, 60, Kind.STANDBY_OVER),
             (State.ROLLING_BACK, 120, Kind.DEADLINE),
         ],
