@@ -99,12 +99,12 @@ class TestWarming:
 class TestLimits:
     def test_draining_waits_for_the_longest_limit(self) -> None:
         """
-        A drain has time for requests, streams and tunnels, whichever may take longest.
+        A drain has time for requests, streams and tunnels, whichever may take longest, and for a hand-over.
         """
         patient = rollout(State.DRAINING, options=replace(QUICK, drain_tunnels_s=60))
 
-        assert due(patient, Moment(69.9)) is None
-        assert due(patient, Moment(70)) is Kind.DEADLINE
+        assert due(patient, Moment(129.9)) is None
+        assert due(patient, Moment(130)) is Kind.DEADLINE
 
     @pytest.mark.parametrize(
         ("state", "limit_s", "expected"),
