@@ -70,8 +70,7 @@ class TestSharedDatabase:
         async with Daemon(tmp_path / "d", settings) as daemon, asyncio.TaskGroup() as clients:
             await daemon.ready()
             writers = Writers(daemon.url)
-            for number in range(WRITERS):
-                clients.create_task(writers.work(number))
+            working = [clients.create_task(writers.work(number)) for number in range(WRITERS)]
 
             await daemon.deploy(release(tmp_path, image, "two"))
             await eventually("the shadow wrote", lambda: writers.by(2) > ROWS_MIN)
@@ -89,6 +88,7 @@ class TestSharedDatabase:
             await eventually("the new live goes on", lambda: writers.by(3) > before + ROWS_MIN)
 
             writers.stopping = True
+            await asyncio.wait(working)
             async with aiohttp.ClientSession() as session, session.get(f"{daemon.url}/saved") as answer:
                 kept = (await answer.text()).split()
             journal = daemon.journal()
