@@ -15,6 +15,7 @@ import signal
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from splitter.change.loader import load
 from splitter.change.plan import Plan, plan
 from splitter.change.rollback_cost import Thresholds
 from splitter.config import Config
-from splitter.contracts import Provisioner
+from splitter.contracts import Alert, Provisioner, Severity
 from splitter.errors import OperatorError, SplitterError, StateError
 from splitter.judge.judge import Judge
 from splitter.kpi import Ledger
@@ -40,6 +41,7 @@ from splitter.limits import DRAIN_TIMEOUT_S
 from splitter.model import StackId, revision_of
 from splitter.proxy import descriptors
 from splitter.proxy.access import AccessLog
+from splitter.proxy.certificates import Certificates
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.health import Health
 from splitter.proxy.listener import Listener
@@ -106,7 +108,7 @@ class Daemon:
         self.health = Health(self.gateway, config.health)
         self.switch = BuiltinSwitch(self.active, rules, self.gateway.drain, dice.randrange)
         self.alerts = Alerts(config.alerts)
-        self.listeners = [Listener(options, self.gateway) for options in config.listeners]
+        self.listeners = [Listener(options, self.gateway, self._warn) for options in config.listeners]
         installation = _installation(config.state_dir)
         self.provisioners = {name: _provisioner(app, config, installation) for name, app in config.apps.items()}
         self.controllers = {name: self._controller(app) for name, app in config.apps.items()}
@@ -145,7 +147,16 @@ class Daemon:
             access=self.access,
             parked=self.gateway.parking.counts,
             standings=self.gateway.standings,
+            certificates=self._certificates,
         )
+
+    def _warn(self, sentence: str) -> None:
+        """Alert about what no app and no rollout is to blame for."""
+        self.alerts.send(Alert(Severity.WARNING, "splitter", "", "certificate", sentence, self.clock.now(), detail={}))
+
+    def _certificates(self) -> Mapping[str, datetime]:
+        found = [listener.certificates for listener in self.listeners if listener.certificates is not None]
+        return {file: ends_at for each in found for file, ends_at in each.ends_at.items()}
 
     def rotate(self) -> None:
         """Begin new files where the present ones were moved away; SIGHUP asks for it."""
@@ -229,6 +240,13 @@ def compare(app: AppOptions, live: Template | None, shadow: Template) -> Plan:
         routed={rule.service for rule in app.routes},
         thresholds=Thresholds(warn=limits.warn, override=limits.override),
     )
+
+
+def check_certificates(config: Config) -> None:
+    """Read every certificate that the configuration names.  Raises OperatorError."""
+    for listener in config.listeners:
+        if listener.tls is not None:
+            Certificates(listener.tls, log.warning)
 
 
 def check_templates(config: Config) -> list[str]:

@@ -6,6 +6,7 @@ Unit last in the name: `_bytes`, `_s`, `_us`.  Relations between bounds are asse
 # --- The data plane: heads ---------------------------------------------------------------------------------------
 HEAD_BYTES_MAX = 32 * 1024  # four times the usual server's: large cookies pass, floods of fields do not
 HEAD_FIELDS_MAX = 128
+PREAMBLE_BYTES_MAX = 2 * 1024  # of the PROXY protocol: addresses and what a cloud's balancer adds to them
 FIELD_BYTES_MAX = 16 * 1024
 TARGET_BYTES_MAX = 8 * 1024
 CONTENT_LENGTH_DIGITS_MAX = 18  # stays below 2**63 on every peer that we stand in front of
@@ -28,6 +29,7 @@ UPSTREAM_IDLE_TIMEOUT_S = 30.0
 LINGER_TIMEOUT_S = 5.0  # how long we read and drop what a client still sends after an early final response
 PARKING_S = 10.0  # unless somebody says how long
 PARKING_S_MAX = 60.0  # clients give up about then
+CERTIFICATE_CHECK_S = 10.0  # between two looks at the files of certificates
 TUNNEL_IDLE_TIMEOUT_S = 3600.0
 TUNNEL_JITTER_S = 5.0  # over which the goodbyes of tunnels are spread that end together: their clients come back
 TUNNEL_CLOSE_TIMEOUT_S = 5.0  # for both sides of a tunnel to close as they are used to, once one was told to

@@ -1,10 +1,11 @@
-"""What every test shares: whether there is a Docker engine, and what a missing one means.
+"""What every test shares: whether a Docker engine and the programs of other peers are there, and what it means if not.
 
 SPLITTER_TEST_REQUIRE=docker says that the run is to prove something: then a skipped test is a failed one.
 """
 
 import functools
 import os
+import shutil
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -38,6 +39,9 @@ def engine_missing() -> str:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("docker") and engine_missing():
         pytest.skip(engine_missing())
+    for program in [name for marker in item.iter_markers("program") for name in marker.args]:
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no program {program} on this machine")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ import importlib.metadata
 import platform
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -75,9 +76,11 @@ class Figures(Collector):
         access: AccessTotals | None = None,
         parked: Callable[[], Mapping[str, int]] = dict,
         standings: Callable[[StackId], Mapping[Endpoint, Health]] = lambda stack: {},
+        certificates: Callable[[], Mapping[str, datetime]] = dict,
     ) -> None:
         """`flips` says how many route tables were published, `alerts` what became of alerts, `parked` how many
-        requests of each parked app wait, `standings` how each endpoint of a stack does.
+        requests of each parked app wait, `standings` how each endpoint of a stack does, `certificates` when each
+        certificate ends.
         """
         self._controllers = controllers
         self._ledger = ledger
@@ -87,6 +90,7 @@ class Figures(Collector):
         self._access = access
         self._parked = parked
         self._standings = standings
+        self._certificates = certificates
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family; called by the registry."""
@@ -101,6 +105,7 @@ class Figures(Collector):
         yield CounterMetricFamily("splitter_flips", "Route tables that were published.", self._flips())
         yield self._sent()
         yield self._waiting()
+        yield self._ending()
         if self._access is not None:
             yield self._logged(self._access)
         yield from self._rollouts()
@@ -125,6 +130,16 @@ class Figures(Collector):
         for app, count in self._parked().items():
             waiting.add_metric([app], count)
         return waiting
+
+    def _ending(self) -> Metric:
+        ending = GaugeMetricFamily(
+            "splitter_certificate_end_timestamp_seconds",
+            "When the certificate that is served ends, in seconds since 1970.",
+            labels=["certificate"],
+        )
+        for file, ends_at in self._certificates().items():
+            ending.add_metric([file], ends_at.timestamp())
+        return ending
 
     def _sent(self) -> Metric:
         sent = CounterMetricFamily(

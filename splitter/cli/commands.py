@@ -66,6 +66,7 @@ def validate(
             body = template_body(files, env)
             notes = list(daemon.read_template(chosen, {}, body["files"], body["environment"]).notes)
         else:
+            daemon.check_certificates(loaded)
             notes = daemon.check_templates(loaded)
         if as_json:
             put({"config": str(path), "apps": sorted(loaded.apps), "notes": notes})

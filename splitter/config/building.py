@@ -10,14 +10,21 @@ from provisioners.docker import DockerOptions
 from splitter.alerts import Webhook
 from splitter.config.analysis import Analysis, judge_config
 from splitter.config.checks import absolute
-from splitter.config.document import AccessLog, Admin, App, Document, Health, Rollout
+from splitter.config.document import AccessLog, Admin, App, Document, Health, Listener, Rollout
 from splitter.config.options import AdminOptions, Config
 from splitter.config.problems import Misfit
 from splitter.config.proxying import proxy_options
 from splitter.config.traffic import allowed_testers, sticky_value
 from splitter.errors import OperatorError
 from splitter.judge.config import OnUndecided
-from splitter.proxy.options import STDOUT, AccessOptions, HealthOptions, ListenerOptions
+from splitter.proxy.options import (
+    STDOUT,
+    AccessOptions,
+    CertificateFiles,
+    HealthOptions,
+    ListenerOptions,
+    TlsOptions,
+)
 from splitter.rollout.options import AppOptions, CostLimits, RolloutOptions
 from splitter.routing import RouteRule
 
@@ -35,7 +42,7 @@ def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
         return None, refused
     config = Config(
         file=file.absolute(),
-        listeners=tuple(ListenerOptions(each.bind.host, each.bind.port) for each in document.listeners),
+        listeners=tuple(_listener(each, file) for each in document.listeners),
         admin=_admin(document.admin, file),
         state_dir=absolute(document.state_dir, file),
         apps=apps,
@@ -49,6 +56,15 @@ def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
         inline_templates={_inline(file, name): _static(name, app) for name, app in document.apps.items() if app.static},
     )
     return config, []
+
+
+def _listener(listener: Listener, file: Path) -> ListenerOptions:
+    tls = None
+    if listener.tls is not None:
+        pairs = [(absolute(pair.cert, file), absolute(pair.key, file)) for pair in listener.tls.certificates]
+        files = tuple(CertificateFiles(str(cert), str(key)) for cert, key in pairs)
+        tls = TlsOptions(files, listener.tls.version_min)
+    return ListenerOptions(listener.bind.host, listener.bind.port, tls, listener.proxy_protocol)
 
 
 def _admin(admin: Admin, file: Path) -> AdminOptions:

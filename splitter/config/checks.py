@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from splitter.change.positions import Path as Place
 from splitter.config.document import Admin, Listener, Route
 from splitter.config.problems import Misfit
+from splitter.config.proxying import Proxy
 from splitter.errors import OperatorError
 from splitter.model import Endpoint
 from splitter.routing import Route as RouteInTable
@@ -27,7 +28,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def across(content: Mapping[str, Any], file: Path) -> list[Misfit]:
     """Return the mistakes between the sections of a document, which may hold other mistakes."""
-    return [*_addresses(content), *_routes(content), *_socket(content, file)]
+    return [*_addresses(content), *_preambles(content), *_routes(content), *_socket(content, file)]
 
 
 def absolute(path: str, file: Path) -> Path:
@@ -56,6 +57,17 @@ def _doors(content: Mapping[str, Any]) -> Iterator[tuple[Place, Endpoint]]:
     admin = _valid(Admin, content.get("admin", {}))
     if admin is not None and admin.bind is not None:
         yield ("admin", "bind"), admin.bind
+
+
+def _preambles(content: Mapping[str, Any]) -> Iterator[Misfit]:
+    """Whoever speaks the PROXY protocol must be trusted, so somebody must be."""
+    proxy = _valid(Proxy, content.get("proxy", {}))
+    listeners = content.get("listeners")
+    for number, each in enumerate(listeners if isinstance(listeners, list) else ()):
+        listener = _valid(Listener, each)
+        if listener is not None and listener.proxy_protocol and proxy is not None and not proxy.trusted_peers:
+            message = "nobody could come in: name the proxies that may speak it in proxy.trusted_peers"
+            yield ("listeners", number, "proxy_protocol"), message
 
 
 def _overlap(one: Endpoint, other: Endpoint) -> bool:

@@ -41,6 +41,7 @@ APP_NAME_CHARS_MAX = 30  # with a revision and a service it must still fit into 
 TOKEN_CHARS_MIN = 16
 ROUTES_MAX = 1_000
 LISTENERS_MAX = 64
+CERTIFICATES_MAX = 1_000
 APPS_MAX = 200
 ALERTS_MAX = 16
 PROBES_MAX = 100
@@ -90,9 +91,29 @@ Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
+class CertificatePair(Section):
+    cert: Text
+    """The file of the certificate with its chain, in PEM form; a relative path begins at this file's folder."""
+    key: Text
+    """The file of its key, in PEM form, without a password."""
+
+
+class Tls(Section):
+    certificates: tuple[CertificatePair, ...] = Field(min_length=1, max_length=CERTIFICATES_MAX)
+    """The certificates. A client gets the one for the name that it asks for, else the first. Files that have changed
+    are read again within ten seconds; what cannot be served is an alert, and the former certificate is kept."""
+    version_min: Literal["1.2", "1.3"] = "1.2"
+    """The oldest version of TLS that clients may speak."""
+
+
 class Listener(Section):
     bind: Address
     """Where clients reach splitter; `0.0.0.0` is every IPv4 address of the host, port 0 lets the system choose."""
+    tls: Tls | None = None
+    """Certificates, for a listener that clients speak HTTPS with. Null: plain HTTP."""
+    proxy_protocol: Flag = False
+    """Whether connections begin with a PROXY preamble (version 1 or 2). Then all must, and only those of
+    `proxy.trusted_peers` may come in; the client's address is the one that the preamble names."""
 
 
 class Admin(Section):

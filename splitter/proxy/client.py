@@ -18,6 +18,10 @@ class Client(Protocol):
     persists: bool
 
     @property
+    def is_secure(self) -> bool:
+        """Return whether the client speaks TLS."""
+
+    @property
     def is_full(self) -> bool:
         """Return whether the client does not take what was written."""
 

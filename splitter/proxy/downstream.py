@@ -23,6 +23,7 @@ from splitter.http1 import forwarding
 from splitter.http1.body import RequestBody
 from splitter.http1.head import RequestFields, RequestHead, parse_request, request_end
 from splitter.http1.identity import Peer
+from splitter.http1.preamble import Preamble
 from splitter.http1.upgrade import wanted
 from splitter.proxy.access import CLIENT_LEFT, AccessLog, unread
 from splitter.proxy.deadlines import NEVER, Timed
@@ -85,6 +86,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_minor",
         "_owner",
         "_peer",
+        "_preamble",
         "_request_id",
         "_scanned",
         "_stops",
@@ -96,11 +98,13 @@ class ClientConnection(asyncio.Protocol, Timed):
         "transport",
     )
 
-    def __init__(self, gateway: Gateway, owner: Owner) -> None:
+    def __init__(self, gateway: Gateway, owner: Owner, preamble: Preamble | None = None) -> None:
+        """`preamble` is what a proxy has said of the connection."""
         super().__init__()
         # Per connection.
         self._gateway = gateway
         self._owner = owner
+        self._preamble = preamble
         self.transport: asyncio.Transport
         self.address = ""
         self._peer: Peer
@@ -125,6 +129,11 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._body_bytes = 0  # since `_body_since`, a tick
         self._body_since = 0
 
+    @property
+    def is_secure(self) -> bool:
+        """Return whether the client speaks TLS, with us or with a proxy that says so."""
+        return self._peer.scheme == b"https"
+
     # What the event loop and the wheel say.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,12 +145,22 @@ class ClientConnection(asyncio.Protocol, Timed):
             self._at = _CLOSING
             transport.abort()
             return
-        self.address = peer[0]
-        self._peer = Peer(peer[0], local[0], local[1], "http", is_trusted=self._gateway.trusts(peer[0]))
+        self._peer = self._seen(peer[0], local[0], local[1])
+        self.address = self._peer.address
         self._gateway.deadlines.within(self, self._gateway.times.keep_alive)
         if not self._owner.opened(self):
             self.persists = False
             self.answer(NO_ROOM)
+
+    def _seen(self, address: str, local: str, port: int) -> Peer:
+        """Return who the client is: whom a proxy's preamble names, else the other end of the connection."""
+        preamble = self._preamble
+        is_secure = self.transport.get_extra_info("sslcontext") is not None
+        if preamble is not None and preamble.client:
+            address, local, port = preamble.client, preamble.local, preamble.local_port
+            is_secure = is_secure or preamble.is_secure
+        scheme = "https" if is_secure else "http"
+        return Peer(address, local, port, scheme, is_trusted=self._gateway.trusts(address))
 
     def data_received(self, data: bytes) -> None:
         """Read what the client has sent."""
@@ -160,11 +179,11 @@ class ClientConnection(asyncio.Protocol, Timed):
         """Return whether the connection stays open for what we have to say."""
         self._is_ended = True
         if self._at == _WAIT or (self.is_full and self._inbox):
-            return True
+            return self.transport.can_write_eof()  # TLS cannot stay half open: the loop closes it
         if self._at == _BODY:
             self._abandon()
         self._close()
-        return True  # `_close` closes it, once everything is written
+        return self.transport.can_write_eof()  # `_close` closes it, once everything is written
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange, which nobody waits for any more."""
@@ -450,7 +469,9 @@ class ClientConnection(asyncio.Protocol, Timed):
     def _linger(self) -> None:
         """Say that we have finished, and drop what still comes."""
         self._inbox = b""
-        if self._is_ended:
+        # TLS has no half of a connection to close.  With a whole request there is nothing more to come; with less, the
+        # client learns from the framing, or when we close behind the lingering, that we have finished.
+        if self._is_ended or (self._at == _WAIT and not self.transport.can_write_eof()):
             self._close()
             return
         self._at = _LINGER

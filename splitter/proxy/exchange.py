@@ -361,8 +361,7 @@ class Exchange:
     def _choose(self, route: Route) -> Choice | None:
         """Return who serves, where that depends on the request."""
         client = self._client
-        is_secure = client.transport.get_extra_info("ssl_object") is not None
-        chosen = choose(route, self._head, client.address, is_secure=is_secure)
+        chosen = choose(route, self._head, client.address, is_secure=client.is_secure)
         self._client_key = chosen.client
         self._new_key_line = chosen.line
         return chosen.choice

@@ -36,15 +36,25 @@ from splitter.routing import ActiveTable, Arm, RouteTable
 class Counters:
     """Counts since the start.  Written by the connections."""
 
-    __slots__ = ("clients", "clients_refused", "fallbacks", "replies", "requests", "retries", "tunnels")
+    __slots__ = (
+        "clients",
+        "clients_refused",
+        "fallbacks",
+        "handshakes_failed",
+        "replies",
+        "requests",
+        "retries",
+        "tunnels",
+    )
 
     def __init__(self) -> None:
         self.clients = 0  # connections of clients that are open
-        self.clients_refused = 0  # for there were too many
+        self.clients_refused = 0  # for there were too many, or they were not trusted where only such may come in
         self.requests = 0  # heads read
         self.retries = 0  # sent again because a reused connection had died
         self.fallbacks = 0  # sent again to live because the shadow had failed
         self.tunnels = 0  # that are open
+        self.handshakes_failed = 0
         self.replies: dict[int, int] = {}  # answers of our own, by status
 
     def count_reply(self, status: int) -> None:

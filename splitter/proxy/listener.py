@@ -9,13 +9,17 @@ and those who are inside are served on.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from splitter.errors import OperatorError
+from splitter.http1.preamble import Preamble
 from splitter.limits import ACCEPT_PAUSE_S, ACCEPT_WARNING_S
 from splitter.proxy import descriptors
+from splitter.proxy.certificates import Certificates
 from splitter.proxy.deadlines import NEVER, Timed, ticks
 from splitter.proxy.door import Door
 from splitter.proxy.downstream import ClientConnection
+from splitter.proxy.entrance import Entrance
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.options import ListenerOptions
 
@@ -25,18 +29,25 @@ log = logging.getLogger(__name__)
 class Listener(Timed):
     """One bound address."""
 
-    def __init__(self, options: ListenerOptions, gateway: Gateway) -> None:
+    def __init__(self, options: ListenerOptions, gateway: Gateway, say: Callable[[str], None] = log.warning) -> None:
+        """Read the certificates, if there are any; `say` hears what goes wrong with them later.
+
+        Raises OperatorError for certificates that cannot be served.
+        """
         super().__init__()
+        self.certificates = Certificates(options.tls, say) if options.tls is not None else None
         self.is_closing = False
         self._options = options
         self._gateway = gateway
-        self._door = Door(lambda: ClientConnection(gateway, self))
+        self._door = Door(self._entrance if options.tls is not None or options.has_preamble else self._client)
         self._address: tuple[str, int] | None = None
         self._descriptors = 0  # how many there may be, and how many of them are for clients
         self._descriptors_end = 0
         self._reopening: asyncio.Task[None] | None = None
         self._warned_at = -NEVER  # a tick
+        self._turned_away_at = -NEVER
         self._clients: set[ClientConnection] = set()
+        self._arrivals: set[Entrance] = set()  # at the entrance, where there is one
         self._is_empty = asyncio.Event()
 
     @property
@@ -53,6 +64,8 @@ class Listener(Timed):
     async def start(self) -> None:
         """Bind and accept.  Raises OperatorError if the address cannot be bound."""
         self._gateway.start()
+        if self.certificates is not None:
+            self.certificates.watch(self._gateway.deadlines)
         self._descriptors = descriptors.limit()
         self._descriptors_end = descriptors.clients_end(self._descriptors)
         host, port = self._options.host, self._options.port
@@ -69,7 +82,11 @@ class Listener(Timed):
         """Accept no more, let what is in flight finish within `grace_s`, then cut the rest."""
         self.is_closing = True
         self._gateway.deadlines.drop(self)
+        if self.certificates is not None:
+            self._gateway.deadlines.drop(self.certificates)
         self._door.close()
+        for arrival in list(self._arrivals):
+            arrival.leave()
         for client in list(self._clients):
             client.leave()
         try:
@@ -82,19 +99,12 @@ class Listener(Timed):
                 client.transport.abort()
             await asyncio.sleep(0)  # the loop tells the connections that they are lost
 
-    # What the connections say: `downstream.Owner`.
+    # What the connections say: `downstream.Owner` and `entrance.Doorman`.
 
     def opened(self, client: ClientConnection) -> bool:
         """Count a connection; return whether there is room for it."""
         self._clients.add(client)
-        counters = self._gateway.counters
-        counters.clients += 1
-        if client.transport.get_extra_info("socket").fileno() >= self._descriptors_end and self._door.is_open:
-            self._shut()
-        if counters.clients <= self._gateway.options.client_connections_max:
-            return True
-        counters.clients_refused += 1
-        return False
+        return self._has_room_for(client.transport)
 
     def closed(self, client: ClientConnection) -> None:
         """Count a connection no longer."""
@@ -103,6 +113,44 @@ class Listener(Timed):
             self._gateway.counters.clients -= 1
             if not self._clients:
                 self._is_empty.set()
+
+    def arrived(self, entrance: Entrance) -> bool:
+        """Count a connection that is no client's yet; return whether there is room for it."""
+        self._arrivals.add(entrance)
+        return self._has_room_for(entrance.transport)
+
+    def left(self, entrance: Entrance) -> None:
+        """Count it no longer, or as a client's."""
+        if entrance in self._arrivals:
+            self._arrivals.remove(entrance)
+            self._gateway.counters.clients -= 1
+
+    def _has_room_for(self, transport: asyncio.Transport) -> bool:
+        counters = self._gateway.counters
+        counters.clients += 1
+        if transport.get_extra_info("socket").fileno() >= self._descriptors_end and self._door.is_open:
+            self._shut()
+        if counters.clients <= self._gateway.options.client_connections_max:
+            return True
+        counters.clients_refused += 1
+        return False
+
+    def turned_away(self, why: str) -> None:
+        """Count a connection that may not come in, and say why, once in a while."""
+        self._gateway.counters.clients_refused += 1
+        tick = self._gateway.deadlines.tick
+        if tick - self._turned_away_at >= ticks(ACCEPT_WARNING_S):
+            self._turned_away_at = tick
+            log.warning("listener %s:%s: a connection was closed: %s", *self.address, why)
+
+    # What connections begin as.
+
+    def _client(self, preamble: Preamble | None = None) -> ClientConnection:
+        return ClientConnection(self._gateway, self, preamble)
+
+    def _entrance(self) -> Entrance:
+        tls = self.certificates.context if self.certificates is not None else None
+        return Entrance(self._gateway, self, self._client, takes_preamble=self._options.has_preamble, tls=tls)
 
     # Without descriptors.
 

@@ -1,6 +1,7 @@
 """What a user may change about the data plane.  Defaults and their reasons stand in `limits`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from splitter import limits
 from splitter.http1.identity import Network
@@ -8,11 +9,32 @@ from splitter.http1.upgrade import WEBSOCKET
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """The files of a certificate with its chain, and of its key, both in PEM form."""
+
+    cert: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """What clients are greeted with; the first certificate is for those whom no other one is for."""
+
+    certificates: tuple[CertificateFiles, ...]
+    version_min: Literal["1.2", "1.3"] = "1.2"
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerOptions:
-    """Where clients connect; `port` 0 asks the system for a free one."""
+    """Where clients connect; `port` 0 asks the system for a free one.
+
+    `has_preamble`: every connection begins with a PROXY preamble, of one of `ProxyOptions.trusted_peers`.
+    """
 
     host: str
     port: int
+    tls: TlsOptions | None = None
+    has_preamble: bool = False
 
 
 STDOUT = "stdout"

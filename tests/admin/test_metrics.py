@@ -1,6 +1,7 @@
 """Metrics: what Prometheus reads."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -32,6 +33,7 @@ def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -
         access=LINES,
         parked=lambda: {"shop": 4},
         standings=lambda stack: {Endpoint("10.0.0.7", 80): ILL, Endpoint("10.0.0.8", 80): Standing()},
+        certificates=lambda: {"/tls/a.pem": datetime(2030, 1, 1, tzinfo=UTC)},
     )
     body, content_type = renderer(figures)()
     assert content_type.startswith("text/plain")
@@ -209,6 +211,14 @@ class TestDaemon:
         An app that is parked shows with how many wait.
         """
         assert value(scraped(ledger()), "splitter_requests_parked", app="shop") == 4
+
+    def test_say_when_a_certificate_ends(self) -> None:
+        """
+        An alert rule needs no more than this and the time.
+        """
+        end = value(scraped(ledger()), "splitter_certificate_end_timestamp_seconds", certificate="/tls/a.pem")
+
+        assert end == datetime(2030, 1, 1, tzinfo=UTC).timestamp()
 
     def test_counts_flips_and_alerts(self) -> None:
         """

@@ -7,10 +7,10 @@ from splitter.contracts import Severity
 from splitter.judge.config import JudgeConfig, KpiOptions, Margin, Profile, profile
 from splitter.judge.config import OnUndecided as JudgeOnUndecided
 from splitter.model import Endpoint
-from splitter.proxy.options import AccessOptions, HealthOptions
+from splitter.proxy.options import AccessOptions, CertificateFiles, HealthOptions, ListenerOptions, TlsOptions
 from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
 from splitter.routing import RouteRule
-from tests.config.documents import FILE, GOOD, read, with_app
+from tests.config.documents import FILE, GOOD, mistakes, read, with_app
 
 
 class TestDefaults:
@@ -45,6 +45,29 @@ class TestDefaults:
         wanted = {renamed.get(name, name) for name in AppOptions.__dataclass_fields__} - {"name"}
 
         assert wanted <= set(App.model_fields)
+
+
+class TestListeners:
+    def test_have_certificates_by_their_paths(self) -> None:
+        """
+        Paths of certificates begin at the file's folder.
+        """
+        tls = "tls: {certificates: [{cert: a.pem, key: /k/a.key}], version_min: '1.3'}"
+        (listener,) = read(GOOD.replace("8080\n", f"8080\n    {tls}\n")).listeners
+
+        pair = CertificateFiles("/etc/splitter/a.pem", "/k/a.key")
+        assert listener == ListenerOptions("0.0.0.0", 8080, TlsOptions((pair,), "1.3"))
+
+    def test_take_preambles_of_somebody(self) -> None:
+        """
+        The PROXY protocol is spoken by peers that are trusted, so there must be some.
+        """
+        text = GOOD.replace("8080\n", "8080\n    proxy_protocol: true\n")
+
+        (listener,) = read(text + "proxy: {trusted_peers: 10.0.0.0/8}\n").listeners
+        assert listener == ListenerOptions("0.0.0.0", 8080, has_preamble=True)
+        wanted = "nobody could come in: name the proxies that may speak it in proxy.trusted_peers"
+        assert mistakes(text) == [f"3:21: listeners[0].proxy_protocol: {wanted}"]
 
 
 class TestRolloutOptions:

@@ -57,7 +57,7 @@ class TestKeys:
         """
         A path of a real document leads through names and positions to the options that are known there.
         """
-        assert keys_at(Document, ("listeners", 3)) == ("bind",)
+        assert keys_at(Document, ("listeners", 3)) == ("bind", "tls", "proxy_protocol")
         assert keys_at(Document, ("apps", "shop", "routes", 0)) == ("host", "path", "service", "port", "health")
         assert keys_at(Document, ("apps", "shop", "static", "services", "web")) == ("endpoints",)
         assert keys_at(Document, ("nowhere",)) == ()

@@ -177,6 +177,7 @@ class Rig:
     """A gateway behind one listener.  `live` and `shadow` start what is in front of it."""
 
     def __init__(self) -> None:
+        self.listening = ListenerOptions("127.0.0.1", 0)
         self.active = ActiveTable()
         self.ledger = Ledger(time.monotonic)
         self.origins: list[Origin] = []
@@ -218,7 +219,7 @@ class Rig:
         self.publish(split)
         proxy = replace(ProxyOptions(), **options)  # type: ignore[arg-type]
         self.gateway = Gateway(self.active, self.ledger, proxy, access=self.access)
-        self.listener = Listener(ListenerOptions("127.0.0.1", 0), self.gateway)
+        self.listener = Listener(self.listening, self.gateway)
         await self.listener.start()
         assert self.gateway._timer is not None
         self.gateway._timer.cancel()  # time is what `pass_time` says
