@@ -110,6 +110,8 @@ class Warmup(Section):
 class BaselineSection(Section):
     window: Moment = _JUDGE.baseline_window_s
     """How much of live's recent past tells what is usual."""
+    design_window: Moment = _JUDGE.design_window_s
+    """How much of live's past tells how much it varies: how many requests that share their fate weigh as one."""
 
 
 class Guards(Section):
@@ -176,6 +178,7 @@ def judge_config(
         max_duration_s=deadline_s if analysis.max_duration is None else analysis.max_duration,
         on_undecided=on_undecided,
         baseline_window_s=analysis.baseline.window,
+        design_window_s=analysis.baseline.design_window,
         kpis={name: _kpi(getattr(analysis.kpis, name), options) for name, options in given.kpis.items()},
         guards=GuardOptions(
             error_rate=guards.error_rate,

@@ -7,7 +7,6 @@ before the shadow gets its first request and every few ticks from then on, and w
 """
 
 import json
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -20,13 +19,14 @@ from splitter.judge.plan import JudgePlan, plan
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, Verdict
 from splitter.kpi import merge
-from splitter.limits import WEIGHT_TOTAL, WINDOWS_KEPT_MAX
+from splitter.limits import WEIGHT_TOTAL
 from splitter.model import Resources, Side, StackId, Window
 from splitter.rollout.events import Kind
 from splitter.rollout.fed import Before, Fed, Row, coarse, decode, encode, encode_past, feed
 from splitter.rollout.history import Rollout
 from splitter.rollout.journal import Journal
 from splitter.rollout.options import RolloutOptions
+from splitter.rollout.ring import Ring
 from splitter.rollout.status import Figures
 
 KEEP_EVERY_TICKS: Final = 5
@@ -59,18 +59,22 @@ class Analysis:
     def __init__(self, app: str, config: JudgeConfig, judges: Judges, kpis: KpiSource, journal: Journal) -> None:
         self.figures: dict[StackId, Figures] = {}
         self.decision: Decision | None = None
-        self.baseline_requests = 0  # answers of live in the ring
         self._app = app
-        self._baseline_window_s = config.baseline_window_s
         self._judges = judges
         self._kpis = kpis
         self._journal = journal
-        self._ring: deque[Window] = deque(maxlen=WINDOWS_KEPT_MAX)
+        self._lately = Ring(config.baseline_window_s)  # of live: what it is like
+        self._long = Ring(config.design_window_s)  # of live: how much it varies
         self._untold: dict[StackId, Resources] = {}  # samples for the next tick
         self._calm: dict[StackId, Resources] = {}  # the last sample before a judge began
         self._judge: Judge | None = None
         self._tick = 0
         self._before = Before()  # what was done to the judge since the last tick
+
+    @property
+    def baseline_requests(self) -> int:
+        """How many requests of live the next baseline has."""
+        return self._lately.requests
 
     @property
     def has_baseline(self) -> bool:
@@ -81,14 +85,8 @@ class Analysis:
     def close_live(self, stack: StackId) -> Window:
         """Close live's window and keep it for the next baseline."""
         window = self.close(stack)
-        if self._ring and self._ring[0].stack != stack:
-            self._ring.clear()
-            self.baseline_requests = 0
-        self._ring.append(window)
-        self.baseline_requests += window.counts.n
-        earliest_s = window.ended_s - self._baseline_window_s
-        while self._ring[0].ended_s <= earliest_s or len(self._ring) == self._ring.maxlen:
-            self.baseline_requests -= self._ring.popleft().counts.n
+        self._lately.append(window)
+        self._long.append(window)
         return window
 
     def close(self, stack: StackId) -> Window:
@@ -105,7 +103,7 @@ class Analysis:
 
     def outlook(self, config: JudgeConfig, options: RolloutOptions) -> JudgePlan:
         """Return what a rollout that began now would show, and when, by what live did lately."""
-        baseline = Baseline.of(merge(self._ring)) if self._ring else Baseline()
+        baseline = self._baseline()
         rps = baseline.n / baseline.span_s if baseline.span_s > 0 else 0.0
         return plan(config, baseline, rps, [step / WEIGHT_TOTAL for step in options.steps_bp], options.hold_s)
 
@@ -117,7 +115,7 @@ class Analysis:
         The figures of both stacks start anew: from here on they are compared.
         """
         live, shadow = rollout.live.id, rollout.shadow.id
-        baseline = Baseline.of(merge(self._ring), self._ring) if self._ring else Baseline()
+        baseline = self._baseline()
         self._judge = self._judges(from_mapping(rollout.analysis))
         self._judge.calibrate(baseline)
         self._before = Before(baseline=baseline)
@@ -125,7 +123,7 @@ class Analysis:
         self.decision = None
         self.figures = {live: Figures(), shadow: Figures()}
         self._set_edges(live, shadow)
-        self._journal.begin_figures(self._app, rollout.id, encode_past(self._ring))
+        self._journal.begin_figures(self._app, rollout.id, encode_past(list(self._lately)))
         self._keep(rollout.id)
         return self._known(self._judge, baseline)
 
@@ -153,9 +151,8 @@ class Analysis:
         judge = self._judge
         if judge is None or self._tick % KEEP_EVERY_TICKS or not judge.is_stale:
             return None
-        earliest_s = self._ring[-1].ended_s - REFRESH_WINDOW_S
-        windows = [window for window in self._ring if window.ended_s > earliest_s]
-        baseline = Baseline.of(merge(windows), self._ring)
+        windows = self._lately.since(self._lately.ended_s - REFRESH_WINDOW_S)
+        baseline = Baseline.of(merge(windows), list(self._long))
         if not judge.refresh(baseline):
             return None
         self._before = replace(self._before, refresh=baseline)
@@ -248,6 +245,10 @@ class Analysis:
             "requests": decision.requests,
             "score": decision.score,
         }
+
+    def _baseline(self) -> Baseline:
+        """Return what live was like lately."""
+        return Baseline.of(merge(self._lately), list(self._long)) if self._lately else Baseline()
 
     @staticmethod
     def _known(judge: Judge, baseline: Baseline) -> dict[str, Any]:

@@ -43,7 +43,11 @@ _VERDICTS: Final = {
     Verdict.UNDECIDED: "not decided",
 }
 
-_COUNTED: Final = {"error_rate": "requests that failed", "client_error_rate": "requests refused by 4xx"}
+_COUNTED: Final = {
+    "error_rate": "requests that failed",
+    "client_error_rate": "requests refused by 4xx",
+    "latency_shape": "answers slower than live's slowest",
+}
 _SLOW: Final = "answers slower than live's percentile (the shadow's: with its tolerance)"
 
 
@@ -125,7 +129,7 @@ def _sentences(
 def _of_kpi(verdict: KpiVerdict, share: float) -> Iterator[str]:
     weight = f"{percent(share)} of the risk" if share else "shown only"
     yield f"{LABELS.get(verdict.kpi, verdict.kpi)}: {_VERDICTS[verdict.verdict]} ({weight})"
-    if not verdict.shadow_n:
+    if not verdict.live_n:  # nothing to compare, or what is sampled and not counted
         yield f"  {verdict.sentence}"
         return
     live, shadow = _rate(verdict.live_hits, verdict.live_n), _rate(verdict.shadow_hits, verdict.shadow_n)

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from math import log
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from splitter.judge.config import JudgeConfig
 from splitter.judge.judge import Judge
 from splitter.judge.replay import replay
 from splitter.judge.verdict import Action, Verdict
-from splitter.judge.wording import grouped
+from splitter.judge.wording import grouped, odds, percent
 from splitter.model import Resources, StackId
 from tests.rollout.stage import LIVE, QUICK, SHADOW, Stage, opened, staged
 
@@ -71,13 +72,31 @@ class TestExplain:
         assert found.decision is not None
         errors = found.decision.verdicts[0]
         assert errors.verdict is Verdict.WORSE
-        start = found.sentences.index("error rate: worse (47 % of the risk)")
+        start = found.sentences.index(f"error rate: worse ({percent(found.shares['error_rate'])} of the risk)")
         counts, against, proof = found.sentences[start + 1 : start + 4]
         live_n, shadow_n = grouped(errors.live_n), grouped(errors.shadow_n)
         assert counts.startswith(f"  requests that failed: live 0 of {live_n} (0 %), shadow ")
         assert f"shadow {errors.shadow_hits:.0f} of {shadow_n} (" in counts
-        assert "against 'no worse than 1.25x + 0.05 %', 266 : 1 rolls back without other KPIs" in against
+        needed = odds(log(errors.needed))
+        assert f"against 'no worse than 1.25x + 0.05 %', {needed} rolls back without other KPIs" in against
         assert "against 'worse than 1.5x + 0.5 %', 20 : 1 proves that it is not" in proof
+
+    async def test_gives_what_is_sampled_in_its_own_words(self) -> None:
+        """
+        Memory has no counts to compare: the judge's sentence stands for it.
+        """
+        async with judged() as stage:
+            stage.engine.uses = {
+                stack: Resources(memory=m, memory_limit=9.0) for stack, m in ((LIVE, 2.0), (SHADOW, 3.0))
+            }
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(24)
+
+            found = await stage.controller.explain()
+
+        start = found.sentences.index("memory: not decided (shown only)")
+        assert found.sentences[start + 1].startswith("  1.50x of live's in the last 10 s; beyond 1.25x in ")
 
     async def test_of_one_that_runs_is_of_the_moment(self) -> None:
         """
