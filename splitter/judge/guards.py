@@ -57,6 +57,8 @@ class Guards:
         # For the rollout.
         self._options = config.guards
         self._level = log(1.0 / (LEVEL_SHARE * config.false_rollback))
+        # Failures share their risk with the error budget, where there is one (`burn`).
+        self._level_of_failures = self._level + (log(2.0) if config.guards.slo is not None else 0.0)
         self._limit_us = scale.limit_us
         self._slow_at = scale.live_us.index(scale.slow_us[0]), scale.shadow_us.index(scale.slow_us[1])
         self._slow_us = scale.slow_us[1]
@@ -119,7 +121,7 @@ class Guards:
         if beyond is None or not stratum.n_s:
             return None
         evidence = self._bet_against_live("failures", stratum.thinned(design.failures), FAILURE_STAKES, beyond, seconds)
-        if evidence < self._level:
+        if evidence < self._level_of_failures:
             return None
         claim = f"no more than live + {percent(beyond)}"
         failed = f"{stratum.x_s:.0f} of the last {stratum.n_s:.0f} shadow requests failed"

@@ -25,6 +25,7 @@ from splitter.judge.config import JudgeConfig, OnUndecided
 from splitter.judge.effects import Design
 from splitter.judge.guards import Alarm, Guards, fate
 from splitter.judge.panel import Panel
+from splitter.judge.prospects import Prospects
 from splitter.judge.tick import Reading, Tick, flaw
 from splitter.judge.verdict import Action, Decision
 from splitter.judge.wording import LABELS, as_odds, odds, span
@@ -129,12 +130,13 @@ class Judge:
         self._design.pace(reading, tick.seconds)
         alarm = self._guards.observe(tick, reading, self._design)
         self._panel.observe(tick, reading, self._design, is_warm=self._is_warm)
+        self._prospects.observe(tick, reading, self._design, self._age_s, is_warm=self._is_warm)
         self._design.observe(reading, tick.seconds)
         if reading.is_timed:
             self._tails.follow(reading.live_above, reading.answers_l, tick.seconds)
         if reading.is_comparable:
             self._healthy_s = self._healthy_s + tick.seconds if self._is_healthy else 0.0
-        return self._outcome(alarm)
+        return self._outcome(alarm or self._prospects.burn_alarm())
 
     def _reject(self, tick: Tick, wrong: str) -> _Outcome:
         """Leave a tick out; that the shadow died is true however wrong the counts are."""
@@ -170,6 +172,7 @@ class Judge:
             "design": self._design.state(),
             "kpis": self._panel.state(),
             "guards": self._guards.state(),
+            "prospects": self._prospects.state(),
             "age_s": self._age_s,
             "warm_s": self._warm_s,
             "requests": self._requests,
@@ -202,6 +205,7 @@ class Judge:
         self._design.restore(state["design"])
         self._panel.restore(state["kpis"])
         self._guards.restore(state["guards"])
+        self._prospects.restore(state["prospects"])
         self._age_s = float(state["age_s"])
         self._warm_s = float(state["warm_s"])
         self._requests = int(state["requests"])
@@ -226,6 +230,7 @@ class Judge:
         self._guards = Guards(self._config, scale)
         self._design = Design(len(scale.live_us), self._config.design_window_s)
         self._panel = Panel(self._config, scale, self._tails, self._alpha)
+        self._prospects = Prospects(self._config, scale, self._tails)
 
     def _count(self, tick: Tick, reading: Reading) -> None:
         self._age_s += tick.seconds
@@ -254,9 +259,13 @@ class Judge:
             return self._left(alarm)
         if self._panel.evidence >= self._level:
             return self._worse()
+        foreseen = self._prospects.alarm()
+        if foreseen:
+            return self._left(foreseen)
         if self._standing:
             return self._standing
-        if self._healthy_s >= config.dwell_s and self._age_s >= config.min_duration_s and self._is_healthy:
+        is_time = self._healthy_s >= config.dwell_s and self._age_s >= config.min_duration_s
+        if is_time and self._is_healthy and not self._prospects.gates():
             return self._proven()
         if self._age_s >= config.max_duration_s + self._extra_s:
             return self._undecided()
@@ -287,10 +296,13 @@ class Judge:
     def _undecided(self) -> _Outcome:
         required = self._panel.required
         open_kpis = [LABELS[each.kpi] for each in required if not each.is_proven]
-        left = f"{', '.join(open_kpis)} not proven" if open_kpis else "proofs did not last long enough"
+        gates = "; ".join(self._prospects.gates())
+        left = f"{', '.join(open_kpis)} not proven" if open_kpis else gates or "proofs did not last long enough"
         facts = f"after {span(self._age_s)} and {self._requests} shadow requests: {left}, {self._against()}"
         policy = self._config.on_undecided
-        leans_well = bool(required) and self._panel.evidence < 0 and all(each.ni_evidence > 0 for each in required)
+        leans_well = (
+            bool(required) and not gates and self._panel.evidence < 0 and all(each.ni_evidence > 0 for each in required)
+        )
         if policy is OnUndecided.PROMOTE_IF_NOT_WORSE and leans_well:
             return _Outcome(Action.PROMOTE, "", f"nothing is worse {facts}; promoting, as on_undecided says")
         return _Outcome(Action.UNDECIDED, "", f"undecided {facts}; on_undecided says {policy.value}")
@@ -305,6 +317,9 @@ class Judge:
             requests, seconds = min(self._requests, config.warmup_requests), span(min(self._warm_s, config.warmup_s))
             wanted = f"{requests} of {config.warmup_requests} requests, {seconds} of {span(config.warmup_s)}"
             return f"warming up ({wanted}): latencies and proofs do not count yet; continuing"
+        gates = self._prospects.gates()
+        if self._is_healthy and gates:
+            return f"all proven, but {'; '.join(gates)}; continuing"
         if self._is_healthy:
             held = f"all proven for {span(self._healthy_s)} of {span(config.dwell_s)}"
             age = f"{span(self._age_s)} of at least {span(config.min_duration_s)}"
@@ -318,17 +333,21 @@ class Judge:
     # --- The answer --------------------------------------------------------------------------------------------------
 
     def _decision(self, outcome: _Outcome) -> Decision:
+        gates = self._prospects.gates()
         return Decision(
             action=outcome.action,
             kpi=outcome.kpi,
             reason=outcome.reason,
             verdicts=self._panel.verdicts(),
             score=self._panel.score(),
-            may_increase_share=outcome.action is not Action.ROLLBACK and self._is_calm,
+            may_increase_share=outcome.action is not Action.ROLLBACK and self._is_calm and not gates,
             evidence=as_odds(self._panel.evidence),
             needed=1.0 / self._alpha,
             age_s=self._age_s,
             requests=self._requests,
+            forecasts=self._prospects.forecasts(),
+            gates=gates,
+            warnings=self._prospects.warnings(),
         )
 
 
