@@ -1,6 +1,7 @@
 """How many descriptors there are, and how many of them are for clients."""
 
 import contextlib
+import json
 import os
 import resource
 import socket
@@ -24,7 +25,7 @@ class TestExhaustion:
         More idle clients than a process has descriptors for: who was inside is served on, and the others in their turn.
         """
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.proxy.exhausted", "160"],
+            [sys.executable, "-m", "tests.proxy.serving", json.dumps({"limit": 160})],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
