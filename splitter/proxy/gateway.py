@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -104,8 +104,7 @@ class Gateway:
         self.parking = Parking(self.deadlines, options.parked_requests_max)
         self._dials: set[Dial] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._request_id_prefix = secrets.token_hex(10).encode()
-        self._request_numbers = itertools.count(1)
+        self.next_request_id: Callable[[], bytes] = _request_ids().__next__
         # Per stack.
         self._traffic: dict[StackId, Traffic] = {}
         self._mirrors: dict[StackId, Mirror] = {}
@@ -163,10 +162,6 @@ class Gateway:
                 copies, self.options, self.deadlines, self._mirror_pool, self.dial, self.monotonic
             )
         return mirror
-
-    def next_request_id(self) -> bytes:
-        """Return an id that no other request has."""
-        return b"%b%012x" % (self._request_id_prefix, next(self._request_numbers))
 
     def trusts(self, address: str) -> bool:
         """Return whether a peer is believed what it says of others."""
@@ -261,6 +256,15 @@ class Gateway:
             connections_max=connections_max,
             idle_max=min(self.options.idle_per_endpoint_max, connections_max),
         )
+
+
+def _request_ids() -> Iterator[bytes]:
+    """Yield ids that no other request has, of this daemon or another; two digits at a time, for formatting is slow."""
+    prefix, digits = secrets.token_hex(10).encode(), [b"%02x" % number for number in range(256)]
+    for number in itertools.count():
+        begin = b"%b%010x" % (prefix, number)
+        for end in digits:
+            yield begin + end
 
 
 def _date_line() -> bytes:

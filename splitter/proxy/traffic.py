@@ -93,7 +93,9 @@ class Traffic:
     def leave(self, request: Sampled) -> None:
         """Count `request` no longer."""
         self.recorder.leave(request)
-        self.leave_outside(request)
+        self._in_flight.discard(request)  # as `leave_outside` does, which would be another call for each request
+        if self._is_empty is not None and not self._in_flight:
+            self._is_empty.set()
 
     def leave_outside(self, request: Cuttable) -> None:
         """Count no longer what was no sample."""

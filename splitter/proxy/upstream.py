@@ -131,8 +131,12 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         self._awaits_continue = awaits_continue
         self._interims = 0
         self.has_received = False
-        self._pool.outbox.post(self.transport, data)
-        self._watch()
+        pool = self._pool
+        pool.outbox.post(self.transport, data)
+        if is_sent and not self.is_full:
+            pool.deadlines.within(self, pool.times.first_byte)  # as `_watch` would
+        else:
+            self._watch()
 
     def send(self, data: bytes, *, is_last: bool) -> None:
         """Send more of the request."""

@@ -530,7 +530,7 @@ class TestClients:
         assert b"Connection: close\r\n" in answer
         assert answer.count(b"HTTP/1.1") == 1
         assert rig.outcomes() == {"aborted": 1}
-        assert b"0\r\n\r\n" not in seen
+        assert b"0\r\n\r\n" not in seen.partition(b"\r\n\r\n")[2]  # a request id may end in 0 as well
 
 
 class TestPool:
