@@ -18,6 +18,9 @@ from splitter.model import Pairs
 FAILED: Final = 0
 """As a status: there was no usable answer."""
 
+PAIRED: Final = frozenset({"paired", "connect", "timeout", "reset", "protocol"})
+"""What may become of a copy that makes a pair; every other word is the reason why there is none."""
+
 _FAILURE, _ERROR = 500, 400  # and above (RFC 9110 §15)
 
 

@@ -28,7 +28,7 @@ from splitter.judge.calibration import Baseline
 from splitter.judge.config import JudgeConfig
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
-from splitter.model import Counts, Endpoint, Resources, Side, Split, Stack, StackId, Window
+from splitter.model import Counts, Endpoint, Pairs, Resources, Side, Split, Stack, StackId, Window
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -304,6 +304,8 @@ class FakeKpis:
         self.edges: dict[StackId, tuple[int, ...]] = {}
         self.latency_us: dict[StackId, int] = {}
         self.errors: dict[StackId, int] = {}
+        self.pairs: dict[StackId, Pairs] = {}
+        self.copies: dict[StackId, dict[str, int]] = {}
         self._clock = clock
         self._opened_s: dict[StackId, float] = {}
 
@@ -323,7 +325,18 @@ class FakeKpis:
             bins[sum(each_us > edge for edge in edges)] += count
         counts = Counts(n=n, e5=bad, e5u=bad, bins=tuple(bins))
         outcomes = {"2xx": n - bad, "5xx": bad}
-        return Window(stack, opened_s, now_s, counts, counts, tuple(sorted(latencies.items())), outcomes, in_flight=1)
+        return Window(
+            stack,
+            opened_s,
+            now_s,
+            counts,
+            counts,
+            tuple(sorted(latencies.items())),
+            outcomes,
+            in_flight=1,
+            copies=self.copies.get(stack, {}),
+            pairs=self.pairs.get(stack),
+        )
 
 
 class FakeAlerts:

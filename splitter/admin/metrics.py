@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from splitter.alerts import AlertTotals
 from splitter.kpi import Ledger
 from splitter.limits import WEIGHT_TOTAL
-from splitter.model import Endpoint, StackId, Window
+from splitter.model import Endpoint, Pairs, StackId, Window
 from splitter.rollout.controller import Controller
 from splitter.rollout.machine import State
 
@@ -111,6 +111,7 @@ class Figures(Collector):
         yield from self._rollouts()
         yield from self._uses()
         yield from self._requests()
+        yield from self._mirrors()
         yield from self._routes()
         yield from self._endpoints()
 
@@ -201,6 +202,25 @@ class Figures(Collector):
             buckets, sum_s = histogram(total.latency)
             latency.add_metric([app, role], buckets, sum_s)
         yield from (requests, in_flight, latency)
+
+    def _mirrors(self) -> Iterator[Metric]:
+        copies = CounterMetricFamily(
+            "splitter_mirror_copies",
+            "Copies for the present shadow, by what became of them: a pair, a failure of the shadow, or why given up.",
+            labels=["app", "outcome"],
+        )
+        pairs = CounterMetricFamily(
+            "splitter_mirror_differences",
+            "Pairs of answers that differ: one side alone failed, or another status, or another size.",
+            labels=["app", "difference"],
+        )
+        for app, role, total in self._totals():
+            if role == "shadow":
+                for outcome, count in sorted(total.copies.items()):
+                    copies.add_metric([app, outcome], count)
+                for difference in ("shadow_only", "live_only", "other_status", "other_size"):
+                    pairs.add_metric([app, difference], getattr(total.pairs or Pairs(), difference))
+        yield from (copies, pairs)
 
     def _routes(self) -> Iterator[Metric]:
         methods = CounterMetricFamily(

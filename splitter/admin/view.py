@@ -33,6 +33,8 @@ _VERDICT: Final = {"non_inferior": ("proven", "green"), "worse": ("worse", "bold
 def status_view(status: Json) -> Group:
     """Return everything that there is to see of one app's status."""
     parts: list[Text | Table] = [_header(status), _stacks(status)]
+    if status["mirror"] and status["shadow"]:
+        parts.append(Text(_mirror(status["mirror"])))
     if status["evidence"] and status["shadow"]:
         parts.append(_evidence(status["evidence"]))
     parts += [Text(line, style="dim") for line in _footer(status)]
@@ -123,6 +125,14 @@ def _memory(uses: Json | None) -> str:
 
 def _milliseconds(micros: int) -> str:
     return f"{micros / 1000:.0f} ms" if micros >= 10_000 else f"{micros / 1000:.1f} ms"
+
+
+def _mirror(mirror: Json) -> str:
+    """Return what copies have shown, in a line."""
+    alone = f"shadow alone failed {mirror['shadow_only']}, live alone {mirror['live_only']}"
+    dropped = sum(mirror["dropped"].values())
+    pairs = f"{mirror['pairs']:,}".replace(",", "\u202f")
+    return f"mirror  {pairs} pairs  {alone}" + (f"  {dropped} copies dropped" if dropped else "")
 
 
 def _evidence(verdicts: list[Json]) -> Table:

@@ -8,7 +8,7 @@ from splitter.change.changeset import Action, Change, ChangeSet, change_set, con
 from splitter.change.dependencies import start_order
 from splitter.change.roles import Finding, one_shot_jobs, singletons
 from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, Cost, Level, Reason, Thresholds, rollback_cost
-from splitter.change.scope import Scope, scopes
+from splitter.change.scope import Scope, scopes, shared_data
 from splitter.placement import ALONE, Placement
 from splitter.template import Template
 
@@ -30,7 +30,7 @@ class Plan:
     `order` holds the shadow's services in the levels they start in, `scopes` says which of them are the shadow's own
     and which are live's, `singletons` and `jobs` are the services that should not simply run twice, `placement` is what
     becomes of all that; `is_beside` says that there is a live stack.  `obstacles` are sentences that say what cannot
-    be: while there is one, nothing is made.
+    be: while there is one, nothing is made.  `shared` names what of the shadow's data is live's too.
     """
 
     change_set: ChangeSet
@@ -43,6 +43,7 @@ class Plan:
     is_beside: bool = False
     notes: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
 
 def plan(
@@ -75,6 +76,7 @@ def plan(
         is_beside=live is not None,
         notes=(*_renames(changes, before, shadow), *placing.notes(shadow, found, changes), *shadow.notes),
         obstacles=tuple(placing.obstacles(before, shadow, found, placement)) if live else (),
+        shared=tuple(shared_data(before, shadow, found)) if live else (),
     )
 
 

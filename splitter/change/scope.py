@@ -4,6 +4,7 @@ Real users are served by the shadow, so what they write must outlive a rollback:
 change is shared, and a named volume that both templates have is the same volume, unless a label says otherwise.
 """
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from splitter.change import labels
@@ -40,6 +41,17 @@ def volume_mode(mount: Mount, live: Template, shadow: Template) -> VolumeMode:
     if volume is not None and (said := volume.labels.get(labels.VOLUME)) is not None:
         return VolumeMode(said)
     return VolumeMode.SHARE if _is_same_volume(mount.source, live, shadow) else VolumeMode.FRESH
+
+
+def shared_data(live: Template, shadow: Template, found: Mapping[str, Scope]) -> Iterator[str]:
+    """Yield what of the shadow's data is live's too, as people call it; `found` are the scopes of its services."""
+    for name, service in sorted(shadow.services.items()):
+        if found[name] is Scope.SHARED:
+            yield f"service {name}"
+            continue
+        for mount in service.mounts:
+            if volume_mode(mount, live, shadow).is_same_data:
+                yield f"{mount.source} at {mount.target} of service {name}"
 
 
 def _scope(name: str, live: Template, shadow: Template, change: Change | None) -> Scope:

@@ -14,7 +14,7 @@ from splitter.config.document import AccessLog, Admin, App, Document, Health, Li
 from splitter.config.options import AdminOptions, Config
 from splitter.config.problems import Misfit
 from splitter.config.proxying import proxy_options
-from splitter.config.traffic import allowed_testers, sticky_value
+from splitter.config.traffic import allowed_testers, mirror_options, sticky_value
 from splitter.errors import OperatorError
 from splitter.judge.config import OnUndecided
 from splitter.proxy.options import (
@@ -122,6 +122,7 @@ def _rollout(rollout: Rollout, analysis: Analysis) -> RolloutOptions:
         hold_s=rollout.hold,
         deadline_s=rollout.deadline,
         on_undecided=rollout.on_undecided,
+        mirror=mirror_options(rollout.mirror),
         sticky=sticky_value(rollout.sticky),
         standby_s=rollout.standby,
         drain_s=rollout.drain,

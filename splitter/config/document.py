@@ -17,7 +17,7 @@ from splitter.config.analysis import Analysis
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.proxying import Proxy
 from splitter.config.section import Section
-from splitter.config.traffic import FieldName, Sticky, Testers
+from splitter.config.traffic import FieldName, Mirror, Sticky, Testers
 from splitter.config.units import (
     Address,
     Count,
@@ -164,6 +164,8 @@ class Rollout(Section):
     """How long a shadow that is healthy stays without traffic, for caches and connections to fill."""
     baseline_wait: Duration = _ROLLOUT.baseline_wait_s
     """How much longer the first step may wait for enough live requests to compare with."""
+    mirror: Mirror | None = None
+    """What is copied to a warm shadow before its first step: live answers, both answers are compared. Null: nothing."""
     steps: tuple[Share, ...] = Field(_ROLLOUT.steps_bp, min_length=1, max_length=STEPS_MAX)
     """The shares of traffic that the shadow gets, one after the other; then it is promoted."""
     hold: Duration = _ROLLOUT.hold_s

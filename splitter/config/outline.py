@@ -37,7 +37,7 @@ def options(model: type[BaseModel], path: OutlinePath = (), default: BaseModel |
     A section that has a default as a whole, `default`, says what its options are by default.
     """
     for name, field in model.model_fields.items():
-        here = (*path, name)
+        here = (*path, field.alias or name)
         below = list(_models(field.annotation))
         value = _default(field) if default is None else getattr(default, name)
         yield Option(
@@ -55,7 +55,7 @@ def options(model: type[BaseModel], path: OutlinePath = (), default: BaseModel |
 def defaults(model: type[BaseModel]) -> dict[str, Any]:
     """Return the defaults of one section's own options, as a file would hold them."""
     return {
-        name: spelt(_default(field), _unit(field))
+        field.alias or name: spelt(_default(field), _unit(field))
         for name, field in model.model_fields.items()
         if not field.is_required() and not any(_models(field.annotation))
     }

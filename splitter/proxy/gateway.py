@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 
 from splitter.contracts import Drained, DrainLimits
 from splitter.http1.identity import is_trusted
@@ -159,7 +160,7 @@ class Gateway:
         if mirror is None:
             copies = self._ledger.recorder(stack).copies
             mirror = self._mirrors[stack] = Mirror(
-                copies, self.options, self.deadlines, self._mirror_pool, self.dial, self.monotonic
+                copies, self.options, self.deadlines, partial(self._mirror_pool, stack), self.dial, self.monotonic
             )
         return mirror
 
@@ -243,8 +244,10 @@ class Gateway:
             )
         return pool
 
-    def _mirror_pool(self, endpoint: Endpoint) -> Pool:
-        return self._new_pool(endpoint, Standing(), self.options.mirror_connections_per_endpoint_max)
+    def _mirror_pool(self, stack: StackId, endpoint: Endpoint) -> Pool:
+        return self._new_pool(
+            endpoint, self.standing(stack, endpoint), self.options.mirror_connections_per_endpoint_max
+        )
 
     def _new_pool(self, endpoint: Endpoint, standing: Standing, connections_max: int) -> Pool:
         return Pool(

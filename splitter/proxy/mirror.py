@@ -135,13 +135,18 @@ class Mirror:
             pool.close()
 
     def _pick(self, endpoints: tuple[Endpoint, ...]) -> Pool:
-        """Return the pool with the fewest copies; one that nobody uses any more is forgotten when another is made."""
+        """Return the pool with the fewest copies, of those that are well; all if none is.
+
+        One that nobody uses any more is forgotten when another is made.
+        """
         pools = self._pools
         for endpoint in endpoints:
             if endpoint not in pools:
                 pools = self._pools = {known: pool for known, pool in pools.items() if pool.open or known in endpoints}
                 pools[endpoint] = self._new_pool(endpoint)
-        return min((pools[endpoint] for endpoint in endpoints), key=lambda pool: pool.in_flight)
+        named = [pools[endpoint] for endpoint in endpoints]
+        well = [pool for pool in named if not pool.standing.is_out(self._deadlines.tick)]
+        return min(well or named, key=lambda pool: pool.in_flight)
 
 
 class Copy(Timed):

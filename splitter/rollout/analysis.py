@@ -165,6 +165,19 @@ class Analysis:
             self._judge.extend(seconds)
             self._before = replace(self._before, extended_s=seconds)
 
+    def end_mirroring(self, rollout: Rollout) -> dict[str, Any]:
+        """Give the judge its whole time from now on; return what the copies have shown, for the journal."""
+        self.extend(from_mapping(rollout.analysis).max_duration_s)
+        mirror = self.figures.setdefault(rollout.shadow.id, Figures()).mirror
+        return {
+            "pairs": mirror.pairs,
+            "shadow_only": mirror.shadow_only,
+            "live_only": mirror.live_only,
+            "other_status": mirror.other_status,
+            "other_size": mirror.other_size,
+            "dropped": sum(mirror.dropped.values()),
+        }
+
     def sampled(self, stack: StackId, uses: Resources) -> None:
         """Take what `stack` uses; the judge is told with the next tick."""
         self._untold[stack] = uses
@@ -203,6 +216,7 @@ class Analysis:
             share=rollout.share_bp / WEIGHT_TOTAL,
             live_uses=self._untold.pop(rollout.live.id, None),
             shadow_uses=shadow_uses,
+            pairs=shadow.pairs if shadow else None,
         )
         self.decision = self._judge.observe(tick)
         seen = {side.value: window for side, window in windows.items() if window is not None}

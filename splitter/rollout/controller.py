@@ -339,7 +339,9 @@ class Controller:
 
     def _grounds(self, kind: Kind, rollout: Rollout) -> dict[str, Any]:
         """Return what an event of `kind` is to say.  The judge begins where the warm-up ends."""
-        if kind is not Kind.WARM:
+        if kind is Kind.MIRRORED:
+            return self._analysis.end_mirroring(rollout)
+        if kind not in (Kind.WARM, Kind.WARM_TO_MIRROR):
             return self._analysis.grounds(kind)
         known = self._analysis.begin(rollout)
         self._put_note(Kind.CALIBRATED, rollout.id, known)

@@ -81,6 +81,8 @@ class Desk:
             )
         if plan.obstacles:
             raise RefusedError(f"{self._app.name}: these files cannot be deployed: " + "; ".join(plan.obstacles))
+        if trouble := planning.trouble_with_mirror(plan, self._app.rollout.mirror):
+            raise RefusedError(f"{self._app.name}: {trouble}")
         record = replace(next_record(self._app.name, self._history, template), placement=_beside(live, plan))
         order = self._stacks.ordered(record, "", self._app.rollout.provision_deadline_s, template)
         if findings := await self._stacks.check(order):

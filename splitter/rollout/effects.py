@@ -17,7 +17,7 @@ from typing import Any, Final
 from splitter.contracts import Clock
 from splitter.errors import SplitterError
 from splitter.limits import WEIGHT_TOTAL
-from splitter.model import Split, Stack, StackId
+from splitter.model import Mirroring, Split, Stack, StackId
 from splitter.rollout.events import Kind
 from splitter.rollout.history import History, Rollout
 from splitter.rollout.machine import TABLE, Effect, Serving, State, is_legal
@@ -27,6 +27,9 @@ from splitter.rollout.traffic import Traffic, describe
 log = logging.getLogger(__name__)
 
 Data = Mapping[str, Any]
+
+_WITH_SHADOW: Final = frozenset({State.MIRRORING, State.PROMOTING})
+"""States in which live serves, and the route table names the shadow too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,18 @@ def split_of(history: History, known: Mapping[StackId, Stack]) -> Split | None:
     rollout = history.running
     if live is None or (rollout is not None and TABLE[rollout.state].serving is Serving.UNKNOWN):
         return None
-    if rollout is None or (TABLE[rollout.state].serving is Serving.LIVE and rollout.state is not State.PROMOTING):
+    if rollout is None or (TABLE[rollout.state].serving is Serving.LIVE and rollout.state not in _WITH_SHADOW):
         return Split(live)
     shadow = known.get(rollout.shadow.id)
     if shadow is None:
         return None
+    options = rollout.options
+    mirroring = None
+    if rollout.state is State.MIRRORING and options.mirror is not None:
+        methods = frozenset(method.encode() for method in options.mirror.methods)
+        mirroring = Mirroring(options.mirror.share_bp, methods)
     share_bp = WEIGHT_TOTAL if rollout.state is State.PROMOTING else rollout.share_bp
-    return Split(live, shadow, share_bp, salt=rollout.id, sticky=rollout.options.sticky)
+    return Split(live, shadow, share_bp, rollout.id, options.sticky, mirroring)
 
 
 class Effects:

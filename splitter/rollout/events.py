@@ -30,6 +30,8 @@ class Kind(StrEnum):
     HEALTHY = "healthy"
     PROVISION_FAILED = "provision_failed"
     WARM = "warm"
+    WARM_TO_MIRROR = "warm_to_mirror"
+    MIRRORED = "mirrored"
     ADVANCED = "advanced"
     WORSE = "worse"
     PROVEN = "proven"
@@ -126,6 +128,9 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.HEALTHY: "every service of {shadow} is up after {took}",
     Kind.PROVISION_FAILED: "{shadow} could not be made: {reason}",
     Kind.WARM: "{shadow} has warmed up for {took}; {requests} requests of live were measured",
+    Kind.WARM_TO_MIRROR: "{shadow} has warmed up for {took}; {requests} requests of live were measured",
+    Kind.MIRRORED: "{shadow} got copies for {took}: of {pairs} pairs of answers it alone failed {shadow_only}, {live} "
+    "alone {live_only} ({dropped} copies made no pair)",
     Kind.ADVANCED: "nothing speaks against {shadow} after {took} at {former_share} ({evidence})",
     Kind.WORSE: "{shadow} is worse: {reason}",
     Kind.PROVEN: "{shadow} is proven: {reason}",
@@ -169,6 +174,7 @@ _NEXT: Final[Mapping[str, str]] = {
     "AWAITING_OVERRIDE": "nothing is made until `splitter override`, for at most {state_limit}",
     "PROVISIONING": "{shadow} is being made, for at most {state_limit}",
     "WARMING": "{shadow} warms up without traffic",
+    "MIRRORING": "{shadow} gets a copy of {mirror} of the requests for {mirror_for}, and {live} serves them all",
     "SPLITTING": "{shadow} gets {share} (step {step} of {steps})",
     "HELD": "{shadow} keeps {share} until somebody resumes, promotes or rolls back, for at most {state_limit}",
     "PROMOTING": "{shadow} is given all traffic",

@@ -193,7 +193,7 @@ def _moved(rollout: Rollout, event: Event) -> Rollout:
 
 _MARKS: Final = frozenset({Kind.ENGINE_GONE, Kind.ENGINE_BACK})
 _HELD_FOR: Final = {Kind.PAUSED: "paused", Kind.HOLD_UNDECIDED: "undecided"}
-_BEGUN_AGAIN: Final = frozenset({State.WARMING, State.SPLITTING, State.DRAINING, State.ROLLING_BACK})
+_BEGUN_AGAIN: Final = frozenset({State.WARMING, State.MIRRORING, State.SPLITTING, State.DRAINING, State.ROLLING_BACK})
 
 
 def _begins_again(kind: Kind, state: State) -> bool:

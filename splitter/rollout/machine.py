@@ -5,8 +5,8 @@ Rule 2: `serving` is who answers when we die in a state, `fallback` who a rollba
 every state that has one, and no effect retires the fallback of the state that it belongs to.  A promotion gives traffic
 to the very stack that was judged and leaves the former live untouched.
 Rule 3: every state that is not an end has a time limit or is left by a person, who is told so.
-Rule 4: there is no row that nothing reaches.  A state of mirroring, between WARMING and SPLITTING, belongs here as soon
-as there is a mirror.
+Rule 4: there is no row that nothing reaches.  MIRRORING is for the rollouts that have a mirror; the others go from
+WARMING to SPLITTING.
 
 The effects of a transition belong to the state that it leads to.  Those that are `AT_ONCE` are done before the next
 fact is looked at.  The others are carried out in their order, one after the other, and the next transition that has
@@ -29,6 +29,7 @@ class State(StrEnum):
     AWAITING_OVERRIDE = "AWAITING_OVERRIDE"
     PROVISIONING = "PROVISIONING"
     WARMING = "WARMING"
+    MIRRORING = "MIRRORING"
     SPLITTING = "SPLITTING"
     HELD = "HELD"
     PROMOTING = "PROMOTING"
@@ -207,7 +208,20 @@ TABLE: Final[Mapping[State, Row]] = {
         on={
             **_troubles(State.WARMING),
             Kind.WARM: Next(State.SPLITTING, (Effect.PUBLISH,)),
+            Kind.WARM_TO_MIRROR: Next(State.MIRRORING, (Effect.PUBLISH,)),
             Kind.RESTARTED: Next(State.WARMING, (Effect.PUBLISH,)),
+            Kind.DEADLINE: _back(),
+        },
+    ),
+    State.MIRRORING: Row(
+        serving=Serving.LIVE,
+        fallback=Side.LIVE,
+        limit="mirroring_limit_s",
+        on={
+            **_troubles(State.MIRRORING),
+            Kind.MIRRORED: Next(State.SPLITTING, (Effect.PUBLISH,)),
+            Kind.RESTARTED: Next(State.MIRRORING, (Effect.PUBLISH,)),
+            Kind.UNCALIBRATED: Next(State.WARMING, (Effect.PUBLISH,)),
             Kind.DEADLINE: _back(),
         },
     ),
@@ -336,6 +350,8 @@ def limit_s(state: State, options: RolloutOptions) -> float | None:
             return None
         case "warming_limit_s":  # what it takes by itself, and room for a late tick
             return options.warm_up_s + options.baseline_wait_s + 10 * options.tick_s + 10.0
+        case "mirroring_limit_s":  # for so long something may speak against a shadow that is not worse
+            return options.deadline_s + (options.mirror.for_s if options.mirror else 0.0)
         case "draining_limit_s":  # a drain cuts itself off at its limits, a hand-over at `provision_deadline_s`
             return options.drains.longest_s + options.provision_deadline_s + 10.0
         case name:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from splitter.contracts import DrainLimits
 from splitter.errors import OperatorError
@@ -32,6 +32,42 @@ class OnStop(StrEnum):
     RETIRE = "retire"
 
 
+SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+"""What changes nothing (RFC 9110 §9.2.1), so a copy of it does no harm to a stack that shares state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorOptions:
+    """What is copied to the shadow before it gets a share: of `methods`, for `for_s` at least.
+
+    `isolated`: what a copy changes stays with the shadow, so that methods may be copied that change something.
+    """
+
+    share_bp: int = 1_000
+    methods: tuple[str, ...] = SAFE_METHODS
+    for_s: float = 30.0
+    isolated: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise OperatorError for options that nothing can be mirrored by."""
+        if not 1 <= self.share_bp <= WEIGHT_TOTAL:
+            raise OperatorError(f"rollout.mirror.share: {self.share_bp / 100:g} % is no share; write 0.01 % to 100 %")
+        if not self.methods:
+            raise OperatorError("rollout.mirror.methods: nothing would be copied; write for example [GET, HEAD]")
+        if self.unsafe_methods and not self.isolated:
+            raise OperatorError(
+                f"rollout.mirror.methods: {', '.join(self.unsafe_methods)} would be done twice; leave it out, or write "
+                "isolated: true if what a copy changes stays with the shadow"
+            )
+        if self.for_s <= 0:
+            raise OperatorError("rollout.mirror.for: must be more than 0 seconds")
+
+    @property
+    def unsafe_methods(self) -> tuple[str, ...]:
+        """Return the methods that may change something."""
+        return tuple(method for method in self.methods if method not in SAFE_METHODS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutOptions:
     """How one rollout goes.
@@ -40,11 +76,13 @@ class RolloutOptions:
     for enough live requests to compare with.  `hold_s` is the shortest stay on a step, `deadline_s` the longest time of
     all steps together, `standby_s` how long the former live stack is kept after a promotion.  Every `tick_s`
     requests are looked at, every `sample_s` what the stacks use.  The other deadlines bound one state each.  `sticky`
-    says what keeps a client at its stack; None: each request is drawn by itself.
+    says what keeps a client at its stack; None: each request is drawn by itself.  `mirror` says what is copied before
+    the first step; None: nothing is.
     """
 
     warm_up_s: float = 20.0
     baseline_wait_s: float = 60.0
+    mirror: MirrorOptions | None = None
     steps_bp: tuple[int, ...] = (100, 500, 2_500, 5_000)
     hold_s: float = 60.0
     deadline_s: float = 1_800.0
@@ -114,6 +152,9 @@ def from_mapping(mapping: Mapping[str, Any]) -> RolloutOptions:
         values["steps_bp"] = tuple(values["steps_bp"])
     if values.get("sticky"):
         values["sticky"] = Sticky(StickyBy(values["sticky"]["by"]), values["sticky"]["name"])
+    if values.get("mirror"):
+        mirror = values["mirror"]
+        values["mirror"] = MirrorOptions(**{**mirror, "methods": tuple(mirror["methods"])})
     if "on_undecided" in values:
         values["on_undecided"] = OnUndecided(values["on_undecided"])
     return RolloutOptions(**values)

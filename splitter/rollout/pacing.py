@@ -33,6 +33,8 @@ def due(rollout: Rollout, moment: Moment) -> Kind | None:
     match rollout.state:
         case State.WARMING:
             return _due_warming(rollout, moment)
+        case State.MIRRORING:
+            return _due_mirroring(rollout, moment)
         case State.SPLITTING:
             return _due_splitting(rollout, moment)
         case State.STANDBY:
@@ -45,7 +47,16 @@ def _due_warming(rollout: Rollout, moment: Moment) -> Kind | None:
     options = rollout.options
     waits_until = options.warm_up_s + (0.0 if moment.has_baseline else options.baseline_wait_s)
     if moment.in_state_s >= waits_until and not rollout.is_engine_gone:
-        return Kind.WARM
+        return Kind.WARM_TO_MIRROR if options.mirror is not None else Kind.WARM
+    return Kind.DEADLINE if _is_late(rollout, moment) else None
+
+
+def _due_mirroring(rollout: Rollout, moment: Moment) -> Kind | None:
+    """Time has passed and nothing speaks against the shadow; proof is for the split, which shows more of it."""
+    mirror = rollout.options.mirror
+    is_over = mirror is None or moment.in_state_s >= mirror.for_s
+    if is_over and moment.may_increase_share and not rollout.is_engine_gone:
+        return Kind.MIRRORED
     return Kind.DEADLINE if _is_late(rollout, moment) else None
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from splitter.change.changeset import Action, Change
 from splitter.change.plan import Plan
 from splitter.change.rollback_cost import Level
+from splitter.rollout.options import SAFE_METHODS, MirrorOptions
 from splitter.template import Template
 
 TemplateReader = Callable[[Sequence[str], Mapping[str, str]], Template]
@@ -49,6 +50,16 @@ def summary(plan: Plan) -> str:
         return "nothing changes"
     more = f" and {len(changed) - NAMED_MAX} more" if len(changed) > NAMED_MAX else ""
     return ", ".join(changed[:NAMED_MAX]) + more
+
+
+def trouble_with_mirror(plan: Plan, mirror: MirrorOptions | None) -> str:
+    """Return why copies would do harm: what they change is shared; empty where they do none."""
+    if mirror is None or not mirror.unsafe_methods or not plan.shared:
+        return ""
+    return (
+        f"rollout.mirror copies {', '.join(mirror.unsafe_methods)}, and the shadow shares with live: "
+        f"{', '.join(plan.shared)}; what a request changes would be changed twice. Copy {', '.join(SAFE_METHODS)} only"
+    )
 
 
 def cost_of(plan: Plan) -> dict[str, Any]:

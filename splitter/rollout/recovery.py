@@ -9,8 +9,8 @@ from splitter.rollout.events import Kind
 from splitter.rollout.history import History, StackRecord
 from splitter.rollout.machine import SHADOW_SERVES, State
 
-_WITH_SHADOW = SHADOW_SERVES | {State.WARMING, State.SPLITTING, State.HELD}
-_CALIBRATED = frozenset({State.SPLITTING, State.HELD})
+_WITH_SHADOW = SHADOW_SERVES | {State.WARMING, State.MIRRORING, State.SPLITTING, State.HELD}
+_CALIBRATED = frozenset({State.MIRRORING, State.SPLITTING, State.HELD})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 Everything is made from values at the moment of asking; dates are ISO 8601 in UTC, so that a status is JSON as it is.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from splitter.judge.verdict import KpiVerdict
 from splitter.kpi import merge, percentile, throughput
-from splitter.model import Resources, StackId, Window
+from splitter.model import Pairs, Resources, StackId, Window
+from splitter.pairing import PAIRED, merged
 
 RECENT_WINDOWS: Final = 60  # percentiles and rates are those of the last minute at the usual tick
 
@@ -37,14 +38,31 @@ class StackStatus:
     unhealthy: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """What copies have shown since the warm-up.
+
+    Of `pairs` of answers only the shadow failed in `shadow_only`, only live in `live_only`; `other_status` and
+    `other_size` differ otherwise.  `dropped` counts the copies that make no pair, by the reason.
+    """
+
+    pairs: int = 0
+    shadow_only: int = 0
+    live_only: int = 0
+    other_status: int = 0
+    other_size: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """One app.  `state` is that of the last rollout, empty before the first; `rollout` is its id.
 
-    `shadow` is None once the rollout has ended.  `step` counts from 1, 0 outside of a split.  `deadline` is when the
-    present state ends at the latest, `standby_until` when the way back ends.  `evidence` and `score` are the judge's
-    last, `verdict_in_s` its guess.  `rollback_cost` has `level`, `points` and `reasons`.  `commands` are those that are
-    legal now.  `trouble` is why decisions cannot be taken at present, empty when they can.
+    `shadow` is None once the rollout has ended; `mirror` where nothing was copied to it.  `step` counts from 1, 0
+    outside of a split.  `deadline` is when the present state ends at the latest, `standby_until` when the way back
+    ends.  `evidence` and `score` are the judge's last, `verdict_in_s` its guess.  `rollback_cost` has `level`, `points`
+    and `reasons`.  `commands` are those that are legal now.  `trouble` is why decisions cannot be taken at present,
+    empty when they can.
     """
 
     app: str
@@ -54,6 +72,7 @@ class Status:
     held_for: str = ""
     live: StackStatus | None = None
     shadow: StackStatus | None = None
+    mirror: MirrorStatus | None = None
     step: int = 0
     steps: int = 0
     share_bp: int = 0
@@ -81,15 +100,26 @@ class Figures:
         self._recent: deque[Window] = deque(maxlen=RECENT_WINDOWS)
         self._requests = 0
         self._errors = 0
+        self._pairs: Pairs | None = None
+        self._copies: Counter[str] = Counter()
 
     def add(self, window: Window) -> None:
         self._recent.append(window)
         self._requests += window.counts.n
         self._errors += window.counts.e5
+        self._pairs = merged((self._pairs, window.pairs))
+        self._copies.update(window.copies)
 
     @property
     def rps(self) -> float:
         return throughput(merge(self._recent)) if self._recent else 0.0
+
+    @property
+    def mirror(self) -> MirrorStatus:
+        """What the copies of this stack have shown."""
+        pairs = self._pairs or Pairs()
+        dropped = {word: count for word, count in sorted(self._copies.items()) if word not in PAIRED}
+        return MirrorStatus(pairs.n, pairs.shadow_only, pairs.live_only, pairs.other_status, pairs.other_size, dropped)
 
     def of(self, stack: StackId, *, is_up: bool, services: int, uses: Resources | None = None) -> StackStatus:
         """Return the figures as the status of `stack`."""

@@ -27,8 +27,8 @@ from splitter.rollout.options import RolloutOptions
 from splitter.rollout.stacks import Stacks
 
 OWED_MAX: Final = 100
-JUDGED: Final = frozenset({State.SPLITTING, State.HELD, State.PROMOTING}) | SHADOW_SERVES
-"""States in which the shadow has requests, or had them a moment ago."""
+JUDGED: Final = frozenset({State.MIRRORING, State.SPLITTING, State.HELD, State.PROMOTING}) | SHADOW_SERVES
+"""States in which the shadow has requests or copies, or had them a moment ago."""
 
 _OVER_ALL_STEPS: Final = frozenset({Kind.PROVEN, Kind.UNDECIDED, Kind.HOLD_UNDECIDED, Kind.WORSE})
 
@@ -132,6 +132,8 @@ class Steering:
             "share_bp": options.steps_bp[index],
             "former_share_bp": rollout.share_bp,
         }
+        if options.mirror is not None:
+            words |= {"mirror_bp": options.mirror.share_bp, "mirror_for_s": options.mirror.for_s}
         if rollout.state in JUDGED and self._analysis.decision is not None:
             words["judged"] = self._analysis.decision.state()
         limits = {"limit_s": limit_s(rollout.state, options), "state_limit_s": limit_s(state, options)}

@@ -69,4 +69,7 @@ def describe(split: Split | None) -> str:
         return "nobody"
     if split.shadow is None:
         return f"{split.live.id} 100 %"
-    return f"{split.live.id} {100 - split.shadow_bp / 100:g} %, {split.shadow.id} {split.shadow_bp / 100:g} %"
+    shares = f"{split.live.id} {100 - split.shadow_bp / 100:g} %, {split.shadow.id} {split.shadow_bp / 100:g} %"
+    if split.mirroring is None:
+        return shares
+    return f"{shares} and copies of {split.mirroring.share_bp / 100:g} %"

@@ -44,10 +44,13 @@ def status_of(
 
     live = stack(running.live if running else history.live)
     shadow = stack(running.shadow) if running else None
+    figures = analysis.figures.get(running.shadow.id) if running else None
+    mirror = figures.mirror if figures is not None else None
     common = {
         "app": app,
         "live": live,
         "shadow": shadow,
+        "mirror": mirror if mirror is not None and (mirror.pairs or mirror.dropped) else None,
         "baseline_requests": analysis.baseline_requests,
         "last_event": last.sentence if last else "",
         "last_seq": last.seq if last else 0,

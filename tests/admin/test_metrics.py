@@ -10,6 +10,7 @@ from splitter.admin.metrics import BUCKETS_S, Figures, histogram, renderer
 from splitter.alerts import AlertTotals
 from splitter.kpi import Ledger
 from splitter.model import Endpoint, Resources, StackId
+from splitter.pairing import Answer
 from splitter.proxy.standing import ProbeLimits, Standing
 from splitter.rollout.status import Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, FakeController
@@ -150,6 +151,29 @@ class TestEndpoints:
         assert value(samples, "splitter_ejections_total", **labels) == 1
         assert value(samples, "splitter_probes_total", outcome="passed", **labels) == 1
         assert value(samples, "splitter_probes_total", outcome="failed", **labels) == 1
+
+
+class TestMirror:
+    def test_counts_copies_and_what_they_have_shown(self) -> None:
+        """
+        Copies by what became of them, and pairs of answers that differ, of the present shadow alone.
+        """
+        counted = ledger()
+        copies = counted.recorder(SHADOW.id).copies
+        for word in ("paired", "paired", "overflow"):
+            copies.count(word)
+        copies.pair(Answer(200, 700), Answer(500, 900))
+        copies.pair(Answer(200, 700, 10), Answer(200, 900, 11))
+
+        samples = scraped(counted)
+
+        assert value(samples, "splitter_mirror_copies_total", app="shop", outcome="paired") == 2
+        assert value(samples, "splitter_mirror_copies_total", app="shop", outcome="overflow") == 1
+        differences = {
+            name: value(samples, "splitter_mirror_differences_total", app="shop", difference=name)
+            for name in ("shadow_only", "live_only", "other_status", "other_size")
+        }
+        assert differences == {"shadow_only": 1, "live_only": 0, "other_status": 1, "other_size": 1}
 
 
 class TestAccessLog:

@@ -11,7 +11,7 @@ from splitter.admin import view
 from splitter.admin.client import Update
 from splitter.admin.wire import event_object, plain
 from splitter.model import Resources
-from splitter.rollout.status import Status
+from splitter.rollout.status import MirrorStatus, Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, event
 
 
@@ -38,6 +38,17 @@ class TestStatusView:
             "rollback cost: 0 (stateless)",
             "nothing speaks against shop-r12",
         ]
+
+    def test_says_what_copies_have_shown(self) -> None:
+        """
+        Pairs, who failed alone, and how many copies were given up, if any.
+        """
+        mirror = MirrorStatus(pairs=1_204, shadow_only=3, live_only=1, dropped={"overflow": 4, "aborted": 2})
+
+        assert lines(replace(SPLITTING, mirror=mirror))[3] == (
+            "mirror  1\u202f204 pairs  shadow alone failed 3, live alone 1  6 copies dropped"
+        )
+        assert lines(replace(SPLITTING, mirror=replace(mirror, dropped={})))[3].endswith("live alone 1")
 
     def test_before_the_first_rollout_is_short(self) -> None:
         """

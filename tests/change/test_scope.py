@@ -1,7 +1,7 @@
 import pytest
 
 from splitter.change.changeset import change_set
-from splitter.change.scope import Scope, VolumeMode, scopes, volume_mode
+from splitter.change.scope import Scope, VolumeMode, scopes, shared_data, volume_mode
 from splitter.template import Mount, MountType
 from tests.change.compose import template
 
@@ -92,3 +92,37 @@ class TestVolumeModes:
         live = "services: {web: {image: a, volumes: ['/srv/data:/x']}}"
 
         assert self.mode(Mount(MountType.BIND, "/x", "/srv/data"), "", live) is VolumeMode.SHARE
+
+
+class TestSharedData:
+    def shared(self, shadow: str, live: str) -> list[str]:
+        one, other = template(live), template(shadow)
+        return list(shared_data(one, other, scopes(one, other, change_set(one, other))))
+
+    def test_is_named_as_people_call_it(self) -> None:
+        """
+        A service that is shared is named once; a volume or a folder that both can write to by where it is mounted.
+        """
+        text = """
+            services:
+              web:
+                image: "web:%d"
+                volumes: ["data:/data", "/srv/uploads:/uploads", "/etc/conf:/conf:ro", "cache:/cache"]
+              db: {image: "postgres:16", volumes: ["pg:/var/lib/postgresql/data"]}
+            volumes: {data: {}, pg: {}, cache: {labels: {splitter.volume: fresh}}}
+            """
+
+        assert self.shared(text % 2, text % 1) == [
+            "service db",
+            "data at /data of service web",
+            "/srv/uploads at /uploads of service web",
+        ]
+
+    def test_is_nothing_where_the_shadow_has_all_of_its_own(self) -> None:
+        """
+        A stack without state, or with new volumes, shares nothing.
+        """
+        live = "services: {web: {image: 'web:1'}}"
+        shadow = "services: {web: {image: 'web:2', volumes: ['data:/data']}}\nvolumes: {data: {}}"
+
+        assert self.shared(shadow, live) == []

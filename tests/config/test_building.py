@@ -30,7 +30,7 @@ class TestDefaults:
         """
         No option of a rollout is out of reach of the file; tick and sample stand under analysis.
         """
-        plain = {"on_undecided", "sticky"}
+        plain = {"on_undecided", "sticky", "mirror"}
         timed = {f"{name}_bp" if name == "steps" else f"{name}_s" for name in set(Rollout.model_fields) - plain}
 
         assert plain | timed | {"tick_s", "sample_s"} == set(RolloutOptions.__dataclass_fields__)

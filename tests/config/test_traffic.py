@@ -5,6 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from splitter.model import Sticky, StickyBy
+from splitter.rollout.options import MirrorOptions
 from splitter.routing import AllowedTesters, RouteRule
 from tests.config.documents import mistakes, read, with_app
 
@@ -47,6 +48,43 @@ class TestSticky:
         [found] = mistakes(with_app(f"rollout: {{sticky: {written}}}"))[:1]
 
         assert complaint in found
+
+
+class TestMirror:
+    @pytest.mark.parametrize(
+        ("written", "expected"),
+        [
+            ("{}", MirrorOptions()),
+            (
+                "{share: 25%, methods: [GET, PUT], for: 2m, isolated: true}",
+                MirrorOptions(share_bp=2_500, methods=("GET", "PUT"), for_s=120.0, isolated=True),
+            ),
+            ("null", None),
+        ],
+    )
+    def test_says_what_is_copied(self, written: str, expected: MirrorOptions | None) -> None:
+        """
+        An empty section mirrors by the defaults, none does not mirror.
+        """
+        assert read(with_app(f"rollout: {{mirror: {written}}}")).apps["shop"].rollout.mirror == expected
+
+    @pytest.mark.parametrize(
+        ("written", "complaint"),
+        [
+            ("{share: 0%}", "rollout.mirror.share: 0% copies nothing that there is; write 0.01% to 100%"),
+            ("{methods: []}", "apps.shop.rollout.mirror.methods: "),
+            ("{methods: [get]}", "mirror.methods[0]: 'get' is no method that can be copied; write for example GET"),
+            ("{methods: [CONNECT]}", "mirror.methods[0]: 'CONNECT' is no method that can be copied"),
+            ("{methods: [GET, POST]}", "mirror.methods[1]: POST would be done twice; leave it out, or write isolated"),
+            ("{for: 0s}", "apps.shop.rollout.mirror.for: "),
+            ("{four: 1s}", "apps.shop.rollout.mirror: unknown key 'four'; did you mean 'for'?"),
+        ],
+    )
+    def test_is_refused_where_it_would_do_harm_or_nothing(self, written: str, complaint: str) -> None:
+        """
+        The mistake stands at its option.
+        """
+        assert complaint in mistakes(with_app(f"rollout: {{mirror: {written}}}"))[0]
 
 
 class TestTesters:

@@ -10,7 +10,7 @@ from splitter.model import StackId
 from splitter.rollout.events import Kind
 from splitter.rollout.history import Rollout, StackRecord
 from splitter.rollout.machine import State
-from splitter.rollout.options import OnUndecided
+from splitter.rollout.options import MirrorOptions, OnUndecided
 from splitter.rollout.pacing import Moment, due
 from tests.fakes import START
 from tests.rollout.stage import QUICK
@@ -94,6 +94,44 @@ class TestWarming:
 
         assert due(blind, Moment(30.0)) is None
         assert due(blind, Moment(60.0)) is Kind.DEADLINE
+
+    def test_leads_to_the_mirror_where_there_is_one(self) -> None:
+        """
+        A rollout that mirrors gets copies before its first share.
+        """
+        mirrored = rollout(State.WARMING, options=replace(QUICK, mirror=MirrorOptions(for_s=5.0)))
+
+        assert due(mirrored, Moment(10.0, has_baseline=True)) is Kind.WARM_TO_MIRROR
+
+
+class TestMirroring:
+    MIRRORED = rollout(State.MIRRORING, options=replace(QUICK, mirror=MirrorOptions(for_s=5.0)))
+
+    @pytest.mark.parametrize(
+        ("moment", "expected"),
+        [
+            (Moment(4.9, action=Action.CONTINUE, may_increase_share=True), None),
+            (Moment(5.0, action=Action.CONTINUE, may_increase_share=True), Kind.MIRRORED),
+            (Moment(5.0, action=Action.UNDECIDED, may_increase_share=True), Kind.MIRRORED),
+            (Moment(5.0, action=Action.CONTINUE, may_increase_share=False), None),
+            (Moment(1.0, action=Action.ROLLBACK), Kind.WORSE),
+            (Moment(124.9, action=Action.CONTINUE, may_increase_share=False), None),
+            (Moment(125.0, action=Action.CONTINUE, may_increase_share=False), Kind.DEADLINE),
+        ],
+    )
+    def test_ends_with_its_time_unless_something_speaks_against_it(self, moment: Moment, expected: Kind | None) -> None:
+        """
+        A worse shadow is rolled back at once; one that is suspected waits, for as long as all steps may take.
+        """
+        assert due(self.MIRRORED, moment) is expected
+
+    def test_stands_still_while_the_engine_is_gone(self) -> None:
+        """
+        A shadow that cannot be asked about gets no share.
+        """
+        blind = replace(self.MIRRORED, is_engine_gone=True)
+
+        assert due(blind, Moment(60.0, action=Action.CONTINUE, may_increase_share=True)) is None
 
 
 class TestLimits:

@@ -49,6 +49,10 @@ class TestReconcile:
         ("state", "stacks", "has_analysis", "expected"),
         [
             (State.WARMING, (LIVE, SHADOW), False, Kind.RESTARTED),
+            (State.MIRRORING, (LIVE, SHADOW), True, Kind.RESTARTED),
+            (State.MIRRORING, (LIVE, SHADOW), False, Kind.UNCALIBRATED),
+            (State.MIRRORING, (LIVE,), True, Kind.SHADOW_DIED),
+            (State.MIRRORING, (SHADOW,), True, Kind.LIVE_DIED),
             (State.SPLITTING, (LIVE, SHADOW), True, Kind.RESTARTED),
             (State.SPLITTING, (LIVE, SHADOW), False, Kind.UNCALIBRATED),
             (State.SPLITTING, (LIVE,), True, Kind.SHADOW_DIED),

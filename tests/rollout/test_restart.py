@@ -7,7 +7,8 @@ there as a power cut does.  The next daemon finds the stacks as they were and th
 import asyncio
 import functools
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,8 @@ from splitter.rollout.events import Event, Kind
 from splitter.rollout.history import fold
 from splitter.rollout.journal import Journal
 from splitter.rollout.machine import SHADOW_SERVES, State
-from tests.rollout.stage import APP, LIVE, OVERRIDE, SHADOW, Stage
+from splitter.rollout.options import MirrorOptions, RolloutOptions
+from tests.rollout.stage import APP, LIVE, OVERRIDE, QUICK, SHADOW, Stage
 
 Scenario = Callable[[Stage], Awaitable[None]]
 
@@ -69,6 +71,14 @@ async def regression(stage: Stage) -> None:
     await stage.reach("ROLLED_BACK")
 
 
+async def mirrored(stage: Stage) -> None:
+    await stage.deploy()
+    await stage.reach("MIRRORING")
+    await stage.clock.pass_(3)
+    stage.judges.say(Action.ROLLBACK)
+    await stage.reach("ROLLED_BACK")
+
+
 async def failed_provision(stage: Stage) -> None:
     stage.engine.failures[SHADOW].extend(["image not found"] * 9)
     await stage.deploy()
@@ -104,7 +114,8 @@ async def dead_live(stage: Stage) -> None:
     await stage.reach("ROLLED_BACK")
 
 
-SCENARIOS: tuple[Scenario, ...] = (promotion, regression, failed_provision, override, pause, dead_live)
+SCENARIOS: tuple[Scenario, ...] = (promotion, regression, mirrored, failed_provision, override, pause, dead_live)
+OPTIONS: Mapping[Scenario, RolloutOptions] = {mirrored: replace(QUICK, mirror=MirrorOptions(for_s=8.0))}
 
 
 async def play(stage: Stage, scenario: Scenario) -> None:
@@ -118,7 +129,7 @@ def length(scenario: Scenario) -> int:
 
     async def run() -> int:
         with tempfile.TemporaryDirectory() as directory:
-            stage = Stage(Path(directory))
+            stage = Stage(Path(directory), options=OPTIONS.get(scenario, QUICK))
             await stage.start()
             try:
                 await play(stage, scenario)
@@ -146,7 +157,7 @@ class TestDeath:
         """
         After the restart, what serves, what the journal says and what runs agree, and nothing is left behind.
         """
-        stage = Stage(tmp_path)
+        stage = Stage(tmp_path, options=OPTIONS.get(scenario, QUICK))
         journal = DyingJournal.open(tmp_path)
         await stage.start(journal.dying(number, after=after, on_death=lambda: stage.provisioner.cut()))
         playing = asyncio.get_running_loop().create_task(play(stage, scenario))
@@ -175,7 +186,7 @@ class TestDeath:
 def outcomes(state: State) -> set[State]:
     """Return how a rollout that died in `state` may end."""
     match state:
-        case State.WARMING | State.SPLITTING | State.HELD | State.AWAITING_OVERRIDE:
+        case State.WARMING | State.MIRRORING | State.SPLITTING | State.HELD | State.AWAITING_OVERRIDE:
             return {State.PROMOTED, State.ROLLED_BACK}
         case promoted if promoted in SHADOW_SERVES:
             return {State.PROMOTED}

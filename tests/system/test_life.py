@@ -54,6 +54,43 @@ class TestGoodRelease:
         assert load.failures == []
 
 
+class TestMirroredRelease:
+    async def test_gets_copies_before_its_first_share(self, tmp_path: Path) -> None:
+        """
+        A good shadow answers copies as live answers the requests, is split to by clients, and is promoted.
+        """
+        world = World("process")
+        rollout = {"mirror": {"share": "100%", "for": "1s"}, "sticky": {"cookie": "splitter"}}
+        async with Daemon(tmp_path / "d", config(world, world.release(tmp_path, "one"), rollout=rollout)) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.release(tmp_path, "two"))
+                status = await daemon.reaches("PROMOTED", "ROLLED_BACK", "HALTED")
+                events = await daemon.events()
+
+        assert status["state"] == "PROMOTED", status["last_event"]
+        assert load.failures == []
+        (mirrored,) = [event for event in events if event["kind"] == "mirrored"]
+        assert mirrored["data"]["pairs"] > 0
+        assert mirrored["data"]["shadow_only"] == 0
+
+    async def test_is_rolled_back_before_anybody_was_served_by_it(self, tmp_path: Path) -> None:
+        """
+        What copies show of a shadow that fails is enough: it never gets a share.
+        """
+        world = World("process")
+        rollout = {"mirror": {"share": "100%", "for": "90s"}}
+        async with Daemon(tmp_path / "d", config(world, world.release(tmp_path, "one"), rollout=rollout)) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.release(tmp_path, "two", ERROR_RATE="0.3"))
+                status = await daemon.reaches("SPLITTING", "ROLLED_BACK", "HALTED")
+
+        assert status["state"] == "ROLLED_BACK", status["last_event"]
+        assert load.failures == []
+        assert set(load.by_version) == {"one"}
+
+
 HEALTHY_AT_FIRST = (
     "import pathlib, sys; file = pathlib.Path(sys.argv[1]); "
     "count = len(file.read_text()) if file.exists() else 0; file.write_text('.' * (count + 1)); sys.exit(count >= 8)"
