@@ -1,5 +1,7 @@
 # Every target makes its own .venv; the stamp follows pyproject.toml, so a changed dependency is installed.
 PYTHON ?= python3
+# Tests that run at once; most of their time is spent waiting for real stacks.
+JOBS ?= 2
 VENV := .venv
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin/
@@ -19,7 +21,7 @@ check: $(STAMP)
 	$(RUN)lint-imports
 
 test: check
-	$(RUN)pytest
+	$(RUN)pytest -n $(JOBS) --dist worksteal
 
 format: $(STAMP)
 	$(RUN)ruff check --fix .

@@ -1,5 +1,6 @@
 """An engine on a unix socket that says what a test wants: errors and breaks that a real one cannot be asked for."""
 
+import contextlib
 import json
 import queue
 import re
@@ -75,10 +76,11 @@ def _handler(engine: Dockerd) -> Callable[..., BaseHTTPRequestHandler]:
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            while (event := engine.events.get()) is not None:
-                content = json.dumps(event).encode()
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
-            self.wfile.write(b"0\r\n\r\n")
+            with contextlib.suppress(BrokenPipeError):  # who listened has gone
+                while (event := engine.events.get()) is not None:
+                    content = json.dumps(event).encode()
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+                self.wfile.write(b"0\r\n\r\n")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
             """Say nothing."""
