@@ -1,12 +1,14 @@
 """What the second template changes, resource by resource, and what follows from that.
 
 A change is direct (the files differ) or a consequence (`cause`, `by`): a replaced volume replaces the services that
-mount it, a replaced network updates those that join it, and a replaced service restarts those that depend on it with
-`restart: true`.  Consequences follow the links of either template, so that the way back has the same shape.
+mount it, a replaced service those that live in its namespaces or take its volumes, a replaced network updates those
+that join it, and a replaced service restarts those that depend on it with `restart: true`.  Consequences follow the
+links of either template, so that the way back has the same shape.
 
 Symmetric: the change set of (b, a) is that of (a, b) with created and deleted, before and after exchanged.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,6 +24,7 @@ from splitter.change.fields import (
     service_fields,
     volume_fields,
 )
+from splitter.change.networks import SERVICE_PREFIX
 from splitter.template import Document, MountType, Service, Template
 
 T = TypeVar("T")
@@ -127,16 +130,28 @@ def change_set(
     return ChangeSet(ordered, _digest(ordered, live, shadow, ids))
 
 
-def config_hash(service: Service, image_id: str = "") -> str:
+def config_hash(service: Service, image_id: str = "", contents: Mapping[str, str] | None = None) -> str:
     """Return the sha256 of what makes a container of this service what it is.
 
-    Left out: its name, what only builds it, how many there are, what it waits for, and splitter's own labels.
+    `contents` are the hashes of what it is granted, by where that lies in the container (`contents_of`).  Left out:
+    its name, what only builds it, how many there are, what it waits for, and splitter's own labels.
     """
     fields = jsonable(service)
     for name in ("name", "build", "pull_policy", "replicas", "depends_on"):
         fields.pop(name, None)
     fields["labels"] = {name: text for name, text in service.labels.items() if not name.startswith(OWN_LABELS)}
-    return sha256(canonical([fields, image_id]))
+    return sha256(canonical([fields, image_id, *([dict(contents)] if contents else [])]))
+
+
+def contents_of(service: Service, template: Template) -> dict[str, str]:
+    """Return the hashes of the secrets and configs that a service is granted, by their place in the container."""
+    granted = ((service.secrets, template.secrets), (service.configs, template.configs))
+    return {
+        grant.target: documents[grant.source].digest
+        for grants, documents in granted
+        for grant in grants
+        if grant.source in documents
+    }
 
 
 def closure(changes: Mapping[str, Change], live: Template, shadow: Template) -> dict[str, Change]:
@@ -149,6 +164,7 @@ def closure(changes: Mapping[str, Change], live: Template, shadow: Template) -> 
     for volume in _names(closed, "volume", Action.REPLACE):
         for service in sorted(_mounting(volume, live) | _mounting(volume, shadow)):
             _raise(closed, service, Action.REPLACE, Cause.VOLUME, f"volume:{volume}")
+    _replace_sharers(closed, live, shadow)
     for network in _names(closed, "network", Action.REPLACE):
         for service in sorted(_joining(network, live) | _joining(network, shadow)):
             _raise(closed, service, Action.UPDATE, Cause.NETWORK, f"network:{network}")
@@ -253,6 +269,18 @@ def _raise(changes: dict[str, Change], service: str, action: Action, cause: Caus
     changes[change.resource] = replace(change, action=action, cause=cause, by=by)
 
 
+def _replace_sharers(changes: dict[str, Change], live: Template, shadow: Template) -> None:
+    """Replace the services that live in the namespaces of a replaced one or take its volumes, and theirs in turn."""
+    waiting = deque(_names(changes, "service", Action.REPLACE))
+    while waiting:
+        owner = waiting.popleft()
+        for service in sorted(_sharing(owner, live) | _sharing(owner, shadow)):
+            before = changes.get(f"service:{service}")
+            _raise(changes, service, Action.REPLACE, Cause.NAMESPACE, f"service:{owner}")
+            if changes.get(f"service:{service}") is not before:
+                waiting.append(service)
+
+
 def _names(changes: Mapping[str, Change], kind: str, action: Action) -> list[str]:
     return sorted(change.name for change in changes.values() if change.kind == kind and change.action is action)
 
@@ -262,6 +290,16 @@ def _granted(kind: str, key: str, template: Template) -> set[str]:
         name
         for name, service in template.services.items()
         if any(grant.source == key for grant in (service.secrets if kind == "secret" else service.configs))
+    }
+
+
+def _sharing(owner: str, template: Template) -> set[str]:
+    mode = f"{SERVICE_PREFIX}{owner}"
+    return {
+        name
+        for name, service in template.services.items()
+        if mode in {service.network_mode, service.ipc, service.pid}
+        or any(source.service == owner for source in service.volumes_from)
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from splitter.change import placing
-from splitter.change.changeset import Action, Change, ChangeSet, change_set, config_hash
+from splitter.change.changeset import Action, Change, ChangeSet, change_set, config_hash, contents_of
 from splitter.change.dependencies import start_order
 from splitter.change.roles import Finding, one_shot_jobs, singletons
 from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, Cost, Level, Reason, Thresholds, rollback_cost
@@ -162,10 +162,15 @@ def _shown(text: str | None) -> str:
 
 def _renames(changes: ChangeSet, live: Template, shadow: Template) -> Iterator[str]:
     """Yield the pairs that look like one service under another name; a rename is never assumed."""
-    created = {config_hash(shadow.services[c.name]): c.name for c in _services(changes, Action.CREATE)}
+    created = {_hash(c.name, shadow): c.name for c in _services(changes, Action.CREATE)}
     for change in _services(changes, Action.DELETE):
-        if (name := created.get(config_hash(live.services[change.name]))) is not None:
+        if (name := created.get(_hash(change.name, live))) is not None:
             yield f"{change.name} is deleted and {name}, which is equal, is created: is it a new name?"
+
+
+def _hash(name: str, template: Template) -> str:
+    service = template.services[name]
+    return config_hash(service, contents=contents_of(service, template))
 
 
 def _services(changes: ChangeSet, action: Action) -> list[Change]:

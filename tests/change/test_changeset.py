@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 
 from splitter.change.changeset import Action, Cause, Change, ChangeSet, FieldChange, change_set, closure, config_hash
 from splitter.change.fields import Requires
-from splitter.template import Attachment, Dependency, Limits, Mount, MountType, Network, Service, Template, Volume
+from splitter.template import (
+    Attachment,
+    Dependency,
+    Limits,
+    Mount,
+    MountType,
+    Network,
+    Service,
+    Template,
+    Volume,
+    VolumesFrom,
+)
 from tests.change.compose import template
 
 NAMES = "abcd"
@@ -27,6 +38,8 @@ def templates() -> st.SearchStrategy[Template]:
         depends_on=st.dictionaries(st.sampled_from(NAMES), st.booleans(), max_size=2).map(
             lambda others: tuple(Dependency(name, restart=restart) for name, restart in sorted(others.items()))
         ),
+        ipc=st.sampled_from(["", "", "service:a", "service:b"]),
+        volumes_from=st.sets(st.sampled_from(NAMES), max_size=1).map(lambda names: tuple(map(VolumesFrom, names))),
     )
     drivers = st.sampled_from(["", "local"])
     return st.builds(
@@ -202,6 +215,21 @@ class TestConsequences:
         assert change is not None
         assert (change.action, change.cause, change.by) == (Action.UPDATE, Cause.NETWORK, "network:n")
 
+    @pytest.mark.usefixtures("every_key")
+    @pytest.mark.parametrize("link", ["network_mode: 'service:db'", "ipc: 'service:db'", "volumes_from: [db]"])
+    def test_of_a_replaced_owner(self, link: str) -> None:
+        """
+        Who lives in a replaced service, or takes its volumes, is replaced, and who lives in that one as well.
+        """
+        text = "services: {{db: {{image: {image}}}, mid: {{image: m, {link}}}, top: {{image: t, pid: 'service:mid'}}}}"
+
+        changes = between(text.format(image="db:1", link=link), text.format(image="db:2", link=link))
+
+        found = changes.by_resource()
+        assert (found["service:mid"].action, found["service:mid"].cause) == (Action.REPLACE, Cause.NAMESPACE)
+        assert changes.chain("service:top") == ("service:top", "service:mid", "service:db")
+        assert found["service:top"].is_cascaded
+
     def test_labels_have_none(self) -> None:
         """
         Another label on a network or volume changes nothing else.
@@ -318,11 +346,13 @@ class TestConfigHash:
         hashes = {
             config_hash(service),
             config_hash(service, "sha256:1"),
+            config_hash(service, contents={"/run/secrets/a": "1"}),
+            config_hash(service, contents={"/run/secrets/a": "2"}),
             config_hash(replace(service, user="u")),
             config_hash(replace(service, labels={"a": "b"})),
         }
 
-        assert len(hashes) == 4
+        assert len(hashes) == 6
 
 
 @pytest.mark.usefixtures("every_key")
