@@ -52,6 +52,26 @@ DATA_FOLDERS = (
 _TWO_NUMBERS = frozenset({"mysql", "mariadb", "cassandra", "rabbitmq", "clickhouse", "kafka"})
 """Engines whose second number is a series of its own (and MongoDB below 5)."""
 
+_POSTGRES = ("PG_VERSION", "PG_MAJOR")
+_VERSION_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "postgres": _POSTGRES,
+    "postgis": _POSTGRES,
+    "timescaledb": _POSTGRES,
+    "pgvector": _POSTGRES,
+    "mysql": ("MYSQL_VERSION", "MYSQL_MAJOR"),
+    "mariadb": ("MARIADB_VERSION", "MARIADB_MAJOR"),
+    "percona": ("PS_VERSION", "PERCONA_MAJOR"),
+    "mongo": ("MONGO_VERSION", "MONGO_MAJOR"),
+    "redis": ("REDIS_VERSION",),
+    "valkey": ("VALKEY_VERSION",),
+    "rabbitmq": ("RABBITMQ_VERSION",),
+    "cassandra": ("CASSANDRA_VERSION",),
+    "influxdb": ("INFLUXDB_VERSION",),
+    "solr": ("SOLR_VERSION",),
+    "kafka": ("KAFKA_VERSION",),
+}
+"""Variables by which images of an engine say their version, the most exact first."""
+
 _VERSION = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,3})(?![0-9A-Za-z])", re.ASCII)
 
 
@@ -80,6 +100,20 @@ def image_name(image: str) -> ImageName:
     name = image.partition("@")[0].rpartition("/")[2]
     base, _, tag = name.partition(":")
     return ImageName(base.lower(), tag)
+
+
+def identified(image: str, variables: Mapping[str, str]) -> ImageName:
+    """Return the name of an image; where its tag says no version, the variables that it brings may.
+
+    An engine that is built or renamed is known by its variables as well.
+    """
+    name = image_name(image)
+    engines = (name.engine,) if name.engine else tuple(_VERSION_VARIABLES)
+    for engine in engines:
+        said = next((variables[each] for each in _VERSION_VARIABLES.get(engine, ()) if each in variables), "")
+        if said and not (name.engine and name.version):
+            return ImageName(name.base if name.engine else engine, said.rpartition(":")[2])
+    return name
 
 
 def series(name: ImageName) -> tuple[int, ...]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from splitter.change import placing
 from splitter.change.changeset import Action, Change, ChangeSet, change_set, config_hash, contents_of
 from splitter.change.dependencies import start_order
+from splitter.change.reasons import Facts, Reason
 from splitter.change.roles import Finding, one_shot_jobs, singletons
-from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, Cost, Level, Reason, Thresholds, rollback_cost
+from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, NO_FACTS, Cost, Level, Thresholds, rollback_cost
 from splitter.change.scope import Scope, scopes, shared_data
 from splitter.placement import ALONE, Placement
 from splitter.template import Template
@@ -53,6 +54,7 @@ def plan(
     images: Mapping[str, str] | None = None,
     live_images: Mapping[str, str] | None = None,
     routed: Collection[str] = (),
+    facts: Facts = NO_FACTS,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Plan:
     """Return the plan of a shadow beside `live` (None: the first deploy of an app).
@@ -66,7 +68,13 @@ def plan(
     return Plan(
         change_set=changes,
         cost=rollback_cost(
-            changes, before, shadow, routed=routed, left_out=placement.singletons, thresholds=thresholds
+            changes,
+            before,
+            shadow,
+            routed=routed,
+            left_out=placement.singletons,
+            facts=facts,
+            thresholds=thresholds,
         ),
         order=start_order(shadow),
         scopes=found,

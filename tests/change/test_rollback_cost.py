@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from splitter.change import reach_risks, state_risks, work_risks
 from splitter.change.changeset import change_set
-from splitter.change.rollback_cost import Cost, Level, Reason, Thresholds, priced, rollback_cost
+from splitter.change.reasons import Facts, Reason
+from splitter.change.rollback_cost import NO_FACTS, RULES, Cost, Level, Thresholds, priced, rollback_cost
 from splitter.template import Template
 from tests.change.compose import template
 
@@ -18,9 +20,25 @@ volumes: {{c: {{labels: {{splitter.volume: {}}}}}}}
 SHOP = f"services:\n  {WEB}\n  {DB}\nvolumes:\n  pg: {{}}\n"
 
 
-def cost(live: str, shadow: str, *, handed_over: Sequence[str] = (), left_out: Sequence[str] = ()) -> Cost:
+def cost(
+    live: str,
+    shadow: str,
+    *,
+    handed_over: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+    routed: Sequence[str] = (),
+    facts: Facts = NO_FACTS,
+) -> Cost:
     one, other = template(live), template(shadow)
-    return rollback_cost(change_set(one, other), one, other, handed_over=handed_over, left_out=left_out)
+    return rollback_cost(
+        change_set(one, other),
+        one,
+        other,
+        handed_over=handed_over,
+        left_out=left_out,
+        routed=routed,
+        facts=facts,
+    )
 
 
 def ids(found: Cost) -> list[str]:
@@ -85,7 +103,7 @@ class TestWorkedExamples:
             "services: {r: {image: 'redis:6', volumes: ['c:/data']}}\nvolumes: {c: {labels: {splitter.volume: copy}}}"
         )
 
-        found = cost(live, live.replace("redis:6", "redis:7"))
+        found = cost(live, live.replace("redis:6", "redis:7"), facts=Facts(volume_bytes={"c": 10**7}))
 
         assert (found.during, found.after, found.level) == (5, 35, Level.WARN)
         assert ids(found) == ["ST3"]
@@ -151,7 +169,23 @@ class TestState:
         found = cost(SHOP, SHOP.replace("postgres:15.3", "postgres:latest"), handed_over=["db"])
 
         assert found.gates == ("ST2",)
-        assert "the tag does not say which major version" in found.reasons[0].sentence
+        assert "neither tag nor image says which major version" in found.reasons[0].sentence
+
+    @pytest.mark.parametrize(
+        ("live", "shadow", "found"),
+        [("15.3", "15.4", ["ST1", "ST5"]), ("15.3", "16.1", ["ST2", "ST1"]), ("15", "15", ["ST1", "ST5"])],
+    )
+    def test_the_image_says_what_the_tag_does_not(self, live: str, shadow: str, found: list[str]) -> None:
+        """
+        Where a tag is a word, the variables of the image tell the version.
+        """
+        one, other = SHOP.replace("15.3", "stable"), SHOP.replace("15.3", "next")
+        facts = Facts(
+            live_variables={"db": {"PG_VERSION": live, "PG_MAJOR": live.partition(".")[0]}},
+            shadow_variables={"db": {"PG_MAJOR": shadow.partition(".")[0]}},
+        )
+
+        assert found == ids(cost(one, other, handed_over=["db"], facts=facts))
 
     def test_other_settings_on_shared_data(self) -> None:
         """
@@ -212,6 +246,180 @@ class TestVolumes:
         found = cost(live, live)
 
         assert [reason.sentence for reason in found.reasons] == ["live and the shadow both write the folder /d (a)"]
+
+
+class TestCopies:
+    @pytest.mark.parametrize(
+        ("size", "points"),
+        [(99 * 10**6, 0), (10**8, 5), (10**9, 10), (10**10, 20), (10**11, 30), (None, 10)],
+    )
+    def test_cost_by_size(self, size: int | None, points: int) -> None:
+        """
+        A copy costs by its bytes; of unknown size, as one of some gigabytes.
+        """
+        live = REDIS.format("7.2", "copy")
+        facts = Facts(volume_bytes={} if size is None else {"c": size})
+
+        found = cost(live, live.replace("7.2", "7.4"), facts=facts)
+
+        assert [(r.id, r.resource, r.points) for r in found.reasons] == [("SZ1", "volume:c", points)] * bool(points)
+
+
+class TestUpgrades:
+    @pytest.mark.parametrize(
+        ("keys", "is_found"),
+        [
+            ("environment: {DB_AUTO_MIGRATE: 'true'}", True),
+            ("environment: {RUN_MIGRATIONS: 1}", True),
+            ("environment: {AUTO_UPGRADE: 'no'}", False),
+            ("command: sh -c 'manage.py migrate && gunicorn app'", True),
+            ("command: gunicorn app", False),
+        ],
+    )
+    def test_on_start(self, keys: str, is_found: bool) -> None:
+        """
+        A service that upgrades shared state when it starts with another image costs 25.
+        """
+        live = SHOP.replace("image: 'web:1'", f"image: 'web:1', {keys}")
+
+        found = cost(live, live.replace("web:1", "web:2"))
+
+        assert [(r.id, r.during, r.after) for r in found.reasons] == [("MG2", 25, 25)] * is_found
+
+    def test_of_the_same_image(self) -> None:
+        """
+        The same image has upgraded already.
+        """
+        live = SHOP.replace("image: 'web:1'", "image: 'web:1', environment: {AUTO_MIGRATE: 1}")
+
+        assert cost(live, live.replace("AUTO_MIGRATE: 1", "AUTO_MIGRATE: 2")).reasons == ()
+
+    def test_of_its_own_state(self) -> None:
+        """
+        What the shadow upgrades for itself costs nothing.
+        """
+        live = "services: {a: {image: 'a:1', environment: {AUTO_MIGRATE: 1}}}"
+
+        assert cost(live, live.replace("a:1", "a:2")).reasons == ()
+
+
+class TestOutside:
+    @pytest.mark.parametrize(
+        ("variable", "hosts"),
+        [
+            ("DATABASE_URL: 'postgres://me:s3cret@db.example.test:5432/shop'", ["db.example.test"]),
+            ("DATABASE_URL: 'postgres://me:s3cret@db/shop'", []),
+            ("SMTP_HOST: mail.example.test", ["mail.example.test"]),
+            ("MQ_HOST: 'a.test:1,b.test:2'", ["a.test", "b.test"]),
+            ("DB_DSN: 'me:s3cret@tcp(mysql.test:3306)/x'", ["mysql.test"]),
+            ("DB_DSN: 'host=pg.test user=me password=s3cret'", ["pg.test"]),
+            ("S3_ENDPOINT: 'https://s3.test'", ["s3.test"]),
+            ("MONGO_URL: 'mongodb://m1.test:1,m2.test:2/x'", ["m1.test", "m2.test"]),
+            ("BIND_HOST: 0.0.0.0", []),
+            ("CACHE_URL: 'redis://localhost:6379'", []),
+            ("PEER_HOST: alias", []),
+            ("NAME: db.example.test", []),
+        ],
+    )
+    def test_hosts_that_no_service_has(self, variable: str, hosts: list[str]) -> None:
+        """
+        A replaced service that speaks to another host costs 10 for each; what it says to it is not told.
+        """
+        live = (
+            f"services: {{a: {{image: 'a:1', environment: {{{variable}}}}},"
+            " db: {image: d, networks: {default: {aliases: [alias]}}}}"
+        )
+
+        found = cost(live, live.replace("a:1", "a:2")).reasons
+
+        assert [(r.id, r.during, r.after) for r in found] == [("EX1", 10, 10)] * len(hosts)
+        assert all(host in r.sentence for host, r in zip(hosts, found, strict=True))
+        assert "s3cret" not in repr(found)
+
+    def test_is_capped(self) -> None:
+        """
+        All of them together cost at most 30.
+        """
+        urls = ", ".join(f"U{n}_URL: 'http://h{n}.test'" for n in range(5))
+        live = f"services: {{a: {{image: 'a:1', environment: {{{urls}}}}}}}"
+
+        found = cost(live, live.replace("a:1", "a:2"))
+
+        assert (found.during, found.after, found.level) == (30, 30, Level.WARN)
+
+    def test_unchanged_services_speak_already(self) -> None:
+        """
+        A service that is kept costs nothing by what it speaks to.
+        """
+        live = "services: {a: {image: 'a:1', environment: {X_URL: 'http://h.test'}}}"
+
+        assert cost(live, live).reasons == ()
+
+
+@pytest.mark.usefixtures("every_key")
+class TestPower:
+    @pytest.mark.parametrize(
+        ("keys", "what"),
+        [
+            ("volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']", "the engine's socket"),
+            ("privileged: true", "all rights on the host"),
+            ("pid: host", "the host's namespace (pid)"),
+        ],
+    )
+    def test_over_the_host(self, keys: str, what: str) -> None:
+        """
+        A service of the shadow that could change the host or live costs 10 during the split, 5 after.
+        """
+        live = f"services: {{a: {{image: a, {keys}}}}}"
+
+        found = [reason for reason in cost(live, live).reasons if reason.id == "EX2"]
+
+        assert [(reason.during, reason.after) for reason in found] == [(10, 5)]
+        assert what in found[0].sentence
+
+
+class TestWayBack:
+    @pytest.mark.parametrize("facts", [Facts(lost_images=frozenset("a")), Facts(drifted=frozenset("a"))])
+    def test_that_may_be_closed(self, facts: Facts) -> None:
+        """
+        A service of live that may not come up again as it is costs 25.
+        """
+        live = "services: {a: {image: a}}"
+
+        assert [(r.id, r.points, r.resource) for r in cost(live, live, facts=facts).reasons] == [
+            ("RE1", 25, "service:a")
+        ]
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ("ports: [80]", "ports: [81]"),
+            ("expose: [80]", "expose: [80, 81]"),
+            ("healthcheck: {test: 'curl http://a/up'}", "healthcheck: {test: 'curl http://a/healthz'}"),
+        ],
+    )
+    def test_of_what_routes_rely_on(self, before: str, after: str) -> None:
+        """
+        A routed service that answers elsewhere costs 5; one that nobody routes to costs nothing.
+        """
+        live, shadow = (f"services: {{a: {{image: a, {keys}}}}}" for keys in (before, after))
+
+        assert [(r.id, r.points) for r in cost(live, shadow, routed=["a"]).reasons] == [("CO1", 5)]
+        assert cost(live, shadow).reasons == ()
+
+
+class TestRules:
+    def test_every_rule_is_asked(self) -> None:
+        """
+        Each rule of the three rooms is in the list, once.
+        """
+        rooms = (state_risks, work_risks, reach_risks)
+        rules = {
+            name for room in rooms for name in vars(room) if name.endswith("_reasons") and not name.startswith("_")
+        }
+
+        assert rules == {rule.__name__ for rule in RULES}
+        assert len(RULES) == len(rules)
 
 
 class TestJobs:

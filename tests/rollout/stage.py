@@ -10,7 +10,8 @@ from typing import Any
 
 from splitter.change.canonical import digest
 from splitter.change.plan import Plan, plan
-from splitter.change.rollback_cost import Cost, Level, Reason
+from splitter.change.reasons import Reason
+from splitter.change.rollback_cost import Cost, Level
 from splitter.errors import Problem, TemplateError
 from splitter.judge.config import JudgeConfig
 from splitter.model import Split, StackId
