@@ -112,7 +112,7 @@ class FakeEngine:
     workers: dict[StackId, dict[str, bool]] = field(default_factory=dict)  # singletons by stack: do they run
     shared: dict[StackId, dict[str, set[StackId]]] = field(default_factory=dict)  # containers by owner: who uses them
     ports: int = 20_000
-    uses: dict[StackId, Resources] = field(default_factory=dict)
+    uses: dict[StackId, Resources | Callable[[float], Resources]] = field(default_factory=dict)  # of the time
 
     def fail(self, stack: StackId) -> None:
         """Raise the next failure that is planned for `stack`."""
@@ -210,7 +210,8 @@ class FakeProvisioner:
 
     async def sample(self, stack: StackId) -> Resources | None:
         self._ask()
-        return self._engine.uses.get(stack)
+        uses = self._engine.uses.get(stack)
+        return uses(self._clock.monotonic()) if callable(uses) else uses
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -306,6 +307,7 @@ class FakeKpis:
         self.errors: dict[StackId, int] = {}
         self.pairs: dict[StackId, Pairs] = {}
         self.copies: dict[StackId, dict[str, int]] = {}
+        self.rates: dict[StackId, int] = {}  # where they are not `rps`
         self._clock = clock
         self._opened_s: dict[StackId, float] = {}
 
@@ -316,7 +318,8 @@ class FakeKpis:
         now_s = self._clock.monotonic()
         opened_s = self._opened_s.get(stack, now_s - 1.0)
         self._opened_s[stack] = now_s
-        n, bad = self.rps, self.errors.get(stack, 0)
+        n = self.rates.get(stack, self.rps)
+        bad = min(self.errors.get(stack, 0), n)
         latency_us = self.latency_us.get(stack, 10_000)
         edges = self.edges.get(stack, ())
         bins = [0] * (len(edges) + 1)

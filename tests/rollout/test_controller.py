@@ -1,7 +1,9 @@
 """The whole life of a rollout, over fakes and a clock that moves by itself."""
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 
 import pytest
@@ -15,7 +17,7 @@ from splitter.model import Resources
 from splitter.rollout.analysis import KEEP_EVERY_TICKS
 from splitter.rollout.fed import decode
 from splitter.rollout.options import OnUndecided
-from tests.rollout.stage import LIVE, OVERRIDE, QUICK, SHADOW, opened, staged
+from tests.rollout.stage import LIVE, OVERRIDE, QUICK, SHADOW, Stage, opened, staged
 
 
 class TestFirstStart:
@@ -277,6 +279,65 @@ class TestBadShadow:
             stage.judges.say(Action.ROLLBACK)
 
             await stage.reach("ROLLED_BACK")
+            assert stage.serves == {LIVE: 100}
+
+
+class TestStandby:
+    """What is looked at after a promotion, when live has no requests any more to compare with."""
+
+    @contextlib.asynccontextmanager
+    async def promoted(self) -> AsyncIterator[Stage]:
+        """Yield a stage on which the real judge has promoted a shadow, with its standby kept."""
+        config = JudgeConfig(warmup_s=5, dwell_s=10, min_duration_s=30, max_duration_s=600)
+        options = replace(QUICK, deadline_s=500.0, standby_s=600.0)
+        async with staged(judges=Judge, judge=config, options=options) as stage:
+            stage.kpis.rps = 400
+            await stage.clock.pass_(30)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+            stage.kpis.rates[LIVE] = 0
+            await stage.clock.pass_(20)
+            assert stage.state == "STANDBY"
+            yield stage
+
+    async def test_goes_back_from_a_stack_that_begins_to_fail(self) -> None:
+        """
+        Its failures are held against what live was like before: that is frozen, for live serves nobody.
+        """
+        async with self.promoted() as stage:
+            began_s = stage.clock.monotonic()
+            stage.kpis.errors[SHADOW] = 60
+
+            await stage.reach("ROLLED_BACK")
+
+            assert stage.clock.monotonic() - began_s < 15
+            assert stage.serves == {LIVE: 100}
+            assert "60 of the last 400 shadow requests failed" in await stage.said("worse")
+
+    async def test_goes_back_from_a_stack_whose_memory_fills_up(self) -> None:
+        """
+        The standby is there for what only shows with all of the traffic.
+        """
+        async with self.promoted() as stage:
+            stage.engine.uses[SHADOW] = Resources(memory=97, memory_limit=100)
+
+            await stage.reach("ROLLED_BACK", within_s=30)
+
+            assert stage.serves == {LIVE: 100}
+            assert "memory 97 % of its limit" in await stage.said("worse")
+
+    async def test_goes_on_after_a_restart_with_what_was_known(self) -> None:
+        """
+        A daemon that is started again during the standby still knows what live was like.
+        """
+        async with self.promoted() as stage:
+            await stage.kill()
+            await stage.start()
+            await stage.reach("STANDBY")
+            stage.kpis.errors[SHADOW] = 60
+
+            await stage.reach("ROLLED_BACK", within_s=60)
+
             assert stage.serves == {LIVE: 100}
 
 
