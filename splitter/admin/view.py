@@ -37,6 +37,7 @@ def status_view(status: Json) -> Group:
         parts.append(Text(_mirror(status["mirror"])))
     if status["evidence"] and status["shadow"]:
         parts.append(_evidence(status["evidence"]))
+    parts += [Text(f"  {line}", style="yellow") for line in _prospects(status)]
     parts += [Text(line, style="dim") for line in _footer(status)]
     if status["trouble"]:
         parts.append(Text(status["trouble"], style="bold red"))
@@ -142,6 +143,17 @@ def _evidence(verdicts: list[Json]) -> Table:
         name = verdict["kpi"].replace("latency_", "").replace("_", " ")
         table.add_row(Text(f"  {name}"), Text(verdict["sentence"]), Text(word, style=style))
     return table
+
+
+def _prospects(status: Json) -> Iterator[str]:
+    """Yield what the shadow is heading for, where that is a limit, and why its promotion waits."""
+    if not status["shadow"]:
+        return
+    for forecast in status["forecasts"]:
+        if forecast["breach_s"] is not None:
+            yield f"{forecast['figure'].replace('_', ' ')} at its limit in {about(forecast['breach_s'])}"
+    yield from (f"a promotion waits: {gate}" for gate in status["gates"])
+    yield from (f"warning: {warning}" for warning in status["warnings"])
 
 
 def _footer(status: Json) -> Iterator[str]:

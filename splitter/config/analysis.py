@@ -12,12 +12,15 @@ from splitter.config.problems import MisfitsError
 from splitter.config.section import Section
 from splitter.config.units import Count, Duration, Fraction, Moment, Number, Ratio
 from splitter.judge.config import (
+    SLO_MAX,
     GuardOptions,
     JudgeConfig,
     JudgeOptionsError,
     KpiOptions,
     Margin,
+    Mode,
     OnUndecided,
+    PredictOptions,
     Profile,
     profile,
 )
@@ -123,6 +126,19 @@ class Guards(Section):
     """How much of its limit, or of 90 % of the host's memory without one, the shadow may fill. Null: no such guard."""
     impact_budget: Annotated[Number, Field(gt=0)] | None = _JUDGE.guards.impact_budget
     """How many requests may fail that live would not have failed. Null: no such guard."""
+    slo: Annotated[Fraction, Field(gt=0, le=SLO_MAX)] | None = _JUDGE.guards.slo
+    """The part of requests that may fail by the service's objective: 14.4 times it rolls back, 6 times it waits."""
+
+
+class Predict(Section):
+    memory: Mode = _JUDGE.predict.memory
+    """What is done when memory, processes or connections of the shadow will be at their limit within `horizon`."""
+    latency_trend: Mode = _JUDGE.predict.latency_trend
+    """What is done when the shadow is surely slower than live, getting slower, and about to be beyond its tolerance."""
+    cpu: Mode = _JUDGE.predict.cpu
+    """What is done when all of the traffic would need more than 80 % of the shadow's CPU limit; not `rollback`."""
+    horizon: Moment = _JUDGE.predict.horizon_s
+    """How far ahead memory is looked at; it is half of the time that the growth was seen at most."""
 
 
 class Analysis(Section):
@@ -150,6 +166,8 @@ class Analysis(Section):
     """The figures that are compared, each with its weight, tolerance and promotion margin."""
     guards: Guards = Guards()
     """Bounds that roll back at once, also while the shadow warms up."""
+    predict: Predict = Predict()
+    """What forecasts may do: `rollback`, `gate` (hold the promotion back), `warn` or `off`."""
 
     @model_validator(mode="after")
     def _can_be_judged_by(self) -> "Analysis":
@@ -166,7 +184,7 @@ def judge_config(
 ) -> JudgeConfig:
     """Return the judge's options.  Raises JudgeOptionsError with every option that it cannot go by."""
     given = profile(analysis.profile)
-    guards = analysis.guards
+    guards, predict = analysis.guards, analysis.predict
     return replace(
         given,
         false_rollback=analysis.false_rollback,
@@ -185,6 +203,13 @@ def judge_config(
             latency_p99_s=guards.latency_p99,
             memory=guards.memory,
             impact_budget=guards.impact_budget,
+            slo=guards.slo,
+        ),
+        predict=PredictOptions(
+            memory=predict.memory,
+            latency_trend=predict.latency_trend,
+            cpu=predict.cpu,
+            horizon_s=predict.horizon,
         ),
     )
 

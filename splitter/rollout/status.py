@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from splitter.judge.verdict import KpiVerdict
+from splitter.judge.verdict import Forecast, KpiVerdict
 from splitter.kpi import merge, percentile, throughput
 from splitter.model import Pairs, Resources, StackId, Window
 from splitter.pairing import PAIRED, merged
@@ -60,9 +60,9 @@ class Status:
 
     `shadow` is None once the rollout has ended; `mirror` where nothing was copied to it.  `step` counts from 1, 0
     outside of a split.  `deadline` is when the present state ends at the latest, `standby_until` when the way back
-    ends.  `evidence` and `score` are the judge's last, `verdict_in_s` its guess.  `rollback_cost` has `level`, `points`
-    and `reasons`.  `commands` are those that are legal now.  `trouble` is why decisions cannot be taken at present,
-    empty when they can.
+    ends.  `evidence`, `score`, `forecasts`, `gates` (why a promotion waits) and `warnings` are the judge's last,
+    `verdict_in_s` its guess.  `rollback_cost` has `level`, `points` and `reasons`.  `commands` are those that are legal
+    now.  `trouble` is why decisions cannot be taken at present, empty when they can.
     """
 
     app: str
@@ -83,6 +83,9 @@ class Status:
     standby_until: str | None = None
     evidence: tuple[KpiVerdict, ...] = ()
     score: float | None = None
+    forecasts: tuple[Forecast, ...] = ()
+    gates: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     analysis: str = ""
     verdict_in_s: float | None = None
     baseline_requests: int = 0

@@ -10,6 +10,8 @@ from rich.console import Console
 from splitter.admin import view
 from splitter.admin.client import Update
 from splitter.admin.wire import event_object, plain
+from splitter.judge.config import Mode
+from splitter.judge.verdict import Forecast
 from splitter.model import Resources
 from splitter.rollout.status import MirrorStatus, Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, event
@@ -70,6 +72,21 @@ class TestStatusView:
         }
 
         assert "rollback cost: 30 (VOL1, EX1)" in lines(replace(SPLITTING, rollback_cost=cost))
+
+    def test_says_what_lies_ahead(self) -> None:
+        """
+        The time that is left until a limit, why a promotion waits, and what a person should know.
+        """
+        leak = Forecast("memory", Mode.ROLLBACK, 0.5, 0.95, 754.0, False, "memory grows")
+        calm = Forecast("cpu", Mode.GATE, 0.2, 0.8, None, False, "enough")
+
+        found = lines(replace(SPLITTING, forecasts=(leak, calm), gates=("memory grows",), warnings=("CPU is unknown",)))
+
+        assert found[-5:-2] == [
+            "  memory at its limit in ~12m34s",
+            "  a promotion waits: memory grows",
+            "  warning: CPU is unknown",
+        ]
 
     def test_says_how_full_a_stack_is(self) -> None:
         """

@@ -4,7 +4,16 @@ from pathlib import Path
 
 from splitter.config.document import App, Rollout
 from splitter.contracts import Severity
-from splitter.judge.config import JudgeConfig, KpiOptions, Margin, Profile, profile
+from splitter.judge.config import (
+    GuardOptions,
+    JudgeConfig,
+    KpiOptions,
+    Margin,
+    Mode,
+    PredictOptions,
+    Profile,
+    profile,
+)
 from splitter.judge.config import OnUndecided as JudgeOnUndecided
 from splitter.model import Endpoint
 from splitter.proxy.options import AccessOptions, CertificateFiles, HealthOptions, ListenerOptions, TlsOptions
@@ -128,12 +137,13 @@ class TestJudgeOptions:
                   dwell: 10s
                   min_duration: 20s
                   max_duration: 25m
-                  baseline: {window: 3m}
+                  baseline: {window: 3m, design_window: 20m}
                   kpis:
                     error_rate: {weight: 2, tolerance: {absolute: 1%}, promote: {ratio: 3}}
                     latency_p99: {tolerance: {absolute: 5ms}}
                     latency_p50: {promote: null}
-                  guards: {error_rate: null, latency_p99: 2s, impact_budget: 100}
+                  guards: {error_rate: null, latency_p99: 2s, memory: 80%, impact_budget: 100, slo: 0.1%}
+                  predict: {memory: gate, latency_trend: warn, cpu: off, horizon: 5m}
             """)
             )
             .apps["shop"]
@@ -149,8 +159,11 @@ class TestJudgeOptions:
         assert judge.kpis["latency_p99"] == KpiOptions(0.15, Margin(1.25, 0.005), given["latency_p99"].promote)
         assert judge.kpis["latency_p50"].promote is None
         assert judge.kpis["latency_p95"] == given["latency_p95"]
-        assert judge.guards.error_rate is None
-        assert (judge.guards.latency_p99_s, judge.guards.impact_budget) == (2.0, 100.0)
+        assert judge.guards == GuardOptions(
+            error_rate=None, latency_p99_s=2.0, memory=0.8, impact_budget=100.0, slo=0.001
+        )
+        assert judge.design_window_s == 1_200.0
+        assert judge.predict == PredictOptions(memory=Mode.GATE, latency_trend=Mode.WARN, cpu=Mode.OFF, horizon_s=300.0)
 
     def test_end_with_the_rollout(self) -> None:
         """

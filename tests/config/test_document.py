@@ -2,6 +2,7 @@
 
 import pytest
 
+from splitter.config.analysis import Kpis
 from tests.config.documents import GOOD, mistakes, read, with_app
 
 
@@ -110,6 +111,46 @@ class TestTimes:
         found = mistakes(with_app("analysis: {min_duration: 15m, max_duration: 10m}"))
 
         assert [each.split(": ")[:2] for each in found] == [["9:49", "apps.shop.analysis.max_duration"]]
+
+
+class TestAnalysis:
+    @pytest.mark.parametrize(
+        ("written", "complaint"),
+        [
+            ("kpis: {error_rate: {weight: -1}}", "apps.shop.analysis.kpis.error_rate.weight: "),
+            (
+                f"kpis: {{{', '.join(f'{name}: {{weight: 0}}' for name in Kpis.model_fields)}}}",
+                "apps.shop.analysis.kpis: all weights are 0: nothing could ever be decided",
+            ),
+            (
+                "kpis: {latency_p99: {tolerance: {ratio: 1.5}, promote: {ratio: 1.2}}}",
+                "apps.shop.analysis.kpis.latency_p99.promote.ratio: 1.2 is tighter than the tolerance (1.5)",
+            ),
+            (
+                "kpis: {latency_p98: {weight: 1}}",
+                "apps.shop.analysis.kpis: unknown key 'latency_p98'; did you mean 'latency_p99'?",
+            ),
+            ("false_rollback: 0%", "apps.shop.analysis.false_rollback: "),
+            ("guards: {memory: 120%}", "apps.shop.analysis.guards.memory: "),
+            ("guards: {slo: 20%}", "apps.shop.analysis.guards.slo: "),
+            ("predict: {memory: rolback}", "apps.shop.analysis.predict.memory: 'rolback' is not known here"),
+            (
+                "predict: {cpu: rollback}",
+                "apps.shop.analysis.predict.cpu: what a stack would need one day is no reason",
+            ),
+            ("predict: {horizon: 0s}", "apps.shop.analysis.predict.horizon: "),
+            ("profile: relaxed", "apps.shop.analysis.profile: 'relaxed' is not known here"),
+        ],
+    )
+    def test_that_nobody_can_judge_by_is_refused_in_its_place(self, written: str, complaint: str) -> None:
+        """
+        Weights that decide nothing, margins that contradict each other, chances and bounds that are none.
+        """
+        (found,) = mistakes(with_app(f"analysis:\n  {written}"))
+
+        place, _, said = found.partition(": ")
+        assert place.startswith("10:")
+        assert said.startswith(complaint)
 
 
 class TestRollbackCost:

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
+from math import exp
 
 import pytest
 
@@ -1015,6 +1016,51 @@ class TestJudge:
 
             await stage.reach("ROLLED_BACK", within_s=30)
             assert f"the shadow was restarted: {reason}" in await stage.said("worse")
+
+    async def test_of_the_house_foresees_a_leak(self) -> None:
+        """
+        A shadow whose memory will be full is left minutes before it is.
+        """
+        options = replace(QUICK, steps_bp=(500,), deadline_s=3_600.0, tick_s=5.0)
+        config = JudgeConfig(min_duration_s=3_000.0)
+        async with staged(judges=Judge, judge=config, options=options) as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            began_s = stage.clock.monotonic()
+            full_s = began_s + 1_800.0
+            stage.engine.uses[LIVE] = lambda now_s: Resources(memory=40, memory_limit=100)
+            stage.engine.uses[SHADOW] = lambda now_s: Resources(
+                memory=30 + 65 * (now_s - began_s) / 1_800, memory_limit=100
+            )
+
+            await stage.reach("ROLLED_BACK", within_s=1_800)
+
+            assert full_s - stage.clock.monotonic() > 180
+            found = await stage.controller.explain()
+            assert found.decision is not None
+            assert found.decision.kpi == "predict.memory"
+            assert any(line.startswith("forecast of memory (rollback): ") for line in found.sentences)
+
+    async def test_of_the_house_does_not_fear_a_cache(self) -> None:
+        """
+        A shadow whose memory grows as caches fill, and then no more, is promoted.
+        """
+        options = replace(QUICK, steps_bp=(500,), deadline_s=3_600.0, tick_s=5.0)
+        config = JudgeConfig(min_duration_s=1_500.0)
+        async with staged(judges=Judge, judge=config, options=options) as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            began_s = stage.clock.monotonic()
+            stage.engine.uses[SHADOW] = lambda now_s: Resources(
+                memory=20 + 60 * (1 - exp((began_s - now_s) / 120)), memory_limit=100
+            )
+
+            await stage.reach("STANDBY", within_s=3_000)
+
+            shadow = stage.controller.status().shadow
+            assert shadow is not None
+            assert shadow.uses is not None
+            assert (shadow.uses.memory or 0) > 79
 
     async def test_of_the_house_leaves_a_shadow_that_fills_its_memory(self) -> None:
         """
