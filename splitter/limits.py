@@ -30,6 +30,7 @@ LINGER_TIMEOUT_S = 5.0  # how long we read and drop what a client still sends af
 PARKING_S = 10.0  # unless somebody says how long
 PARKING_S_MAX = 60.0  # clients give up about then
 CERTIFICATE_CHECK_S = 10.0  # between two looks at the files of certificates
+FRAMES_PER_PIECE_MAX = 2_048  # of a WebSocket, in what is read at once: 1.5 ms of the loop's time
 TUNNEL_IDLE_TIMEOUT_S = 3600.0
 TUNNEL_JITTER_S = 5.0  # over which the goodbyes of tunnels are spread that end together: their clients come back
 TUNNEL_CLOSE_TIMEOUT_S = 5.0  # for both sides of a tunnel to close as they are used to, once one was told to

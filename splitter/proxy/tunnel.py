@@ -150,6 +150,8 @@ class Tunnel(Timed):
             return b""
         if self._at != _LEAVING:
             frames.feed(data)
+            if frames.is_lost:
+                self._frames = None
             return data
         data = data[: frames.feed(data, to_boundary=True)]
         return data + self._goodbye(frames) if frames.is_between else data

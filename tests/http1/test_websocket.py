@@ -3,6 +3,7 @@
 import pytest
 
 from splitter.http1.websocket import CLOSE_GOING_AWAY, Frames
+from splitter.limits import FRAMES_PER_PIECE_MAX
 
 
 def frame(payload: bytes, opcode: int = 2, mask: bytes = b"") -> bytes:
@@ -73,6 +74,18 @@ class TestBoundary:
         assert frames.is_between
         frames.feed(b"".join(EXAMPLES) + b"\x82")
         assert not frames.is_between
+
+    def test_is_given_up_in_a_flood(self) -> None:
+        """
+        Tiny frames by the thousands in one piece are not counted to their end.
+        """
+        frames = Frames()
+        some = frame(b"") * FRAMES_PER_PIECE_MAX
+
+        assert frames.feed(some) == len(some)
+        assert not frames.is_lost
+        assert frames.feed(some + frame(b"")) == len(some) + 2
+        assert frames.is_lost
 
 
 class TestClose:

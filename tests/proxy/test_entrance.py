@@ -122,6 +122,22 @@ class TestTls:
         client.close()
         await until(lambda: rig.listener.clients == 0)
 
+    async def test_delivers_an_early_answer(self, rig: Rig, tmp_path: Path) -> None:
+        """
+        A client that is still sending its body gets the answer, not a reset; what it sends on is dropped for a while.
+        """
+        secured(rig, tmp_path)
+        await rig.live(hangs, body_bytes_max=10)
+        client = await connect(rig)
+        client.writer.write(b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: %d\r\n\r\n" % len(LARGE))
+        client.writer.write(LARGE[: 2**20])
+
+        assert (await client.message()).startswith(b"HTTP/1.1 413 ")
+        await client.send(LARGE[2**20 :])
+        rig.pass_time(5)
+
+        assert await client.rest() == b""
+
     async def test_shows_an_answer_that_was_cut(self, rig: Rig, tmp_path: Path) -> None:
         """
         A client of HTTP/1.0, whose answer ends with the connection, sees no goodbye where the stack was cut off.

@@ -441,6 +441,18 @@ class TestGoodbye:
         assert await client.rest() == b""
         await until(lambda: is_over(rig))
 
+    async def test_is_a_mere_close_behind_a_flood(self, rig: Rig) -> None:
+        """
+        Where a stack's frames were too many to count, its client gets them all, and no close frame in one of them.
+        """
+        flood = frame(b"") * 30_000
+        await rig.live(agrees(waits, behind=flood))
+        client = await tunnel(rig)
+        assert await client.exactly(len(flood)) == flood
+        await self.dismissed(rig, client)
+
+        assert await client.rest() == b""
+
     async def test_is_for_tunnels_that_come_late_too(self, rig: Rig) -> None:
         """
         A tunnel that is agreed to while the listener closes is told so.

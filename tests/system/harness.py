@@ -160,6 +160,12 @@ class Daemon:
                 raise RefusedCallError(response.status, content["error"])
             return content
 
+    async def metrics(self) -> str:
+        """Return what Prometheus would read."""
+        assert self._session is not None
+        async with self._session.get("http://splitter/metrics") as response:
+            return await response.text()
+
     async def status(self, app: str = APP) -> Json:
         return await self.call("GET", f"/apps/{app}")
 

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 import yaml
 
 from splitter.demo.stage import APP_PROGRAM
@@ -146,3 +148,63 @@ class TestAccessLog:
             await eventually("the second line", lambda: "/?second" in file.read_text())
 
             assert "/?second" not in moved.read_text()
+
+
+class TestListeners:
+    async def test_speak_tls_and_the_proxy_protocol(
+        self, own_server: tuple[int, asyncio.subprocess.Process], tmp_path: Path
+    ) -> None:
+        """
+        One daemon serves HTTPS, takes preambles on another port, and lets an app's requests wait while it is parked.
+        """
+        directory, safe, behind = tmp_path / "d", free_port(), free_port()
+        directory.mkdir()
+        authority = trustme.CA()
+        made = authority.issue_cert("shop.example")
+        made.private_key_and_cert_chain_pem.write_to_path(str(directory / "shop.pem"))
+        pair = {"cert": "shop.pem", "key": "shop.pem"}
+        document = {
+            "listeners": [
+                {"bind": "127.0.0.1:@PORT@"},
+                {"bind": f"127.0.0.1:{safe}", "tls": {"certificates": [pair]}},
+                {"bind": f"127.0.0.1:{behind}", "proxy_protocol": True},
+            ],
+            "state_dir": "state",
+            "admin": {"socket": "s.sock"},
+            "proxy": {"trusted_peers": "127.0.0.0/8"},
+            "apps": {
+                "own": {
+                    "provisioner": "static",
+                    "static": {"services": {"api": {"endpoints": [f"127.0.0.1:{own_server[0]}"]}}},
+                    "routes": [{"path": "/", "service": "api"}],
+                }
+            },
+        }
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        async with Daemon(directory, yaml.safe_dump(document)) as daemon:
+            await daemon.ready()
+
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"https://127.0.0.1:{safe}/", ssl=context, server_hostname="shop.example") as answer,
+            ):
+                assert (answer.status, answer.headers["X-Version"]) == (200, "own")
+
+            reader, writer = await asyncio.open_connection("127.0.0.1", behind)
+            preamble = b"PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\n"
+            writer.write(preamble + b"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+
+            await daemon.call("POST", "/apps/own/park", {"for_s": 60, "by": "test", "why": "test"})
+            waiting = asyncio.create_task(version(daemon.url))
+
+            async def waits() -> bool:
+                return 'splitter_requests_parked{app="own"} 1.0' in await daemon.metrics()
+
+            await eventually("the request waits", waits)
+            assert not waiting.done()
+            answered = await daemon.call("POST", "/apps/own/unpark")
+            assert answered == {"app": "own", "parked": False, "waited": 1}
+            assert await waiting == "own"
