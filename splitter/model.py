@@ -157,6 +157,11 @@ class Sticky:
     by: StickyBy
     name: str = ""
 
+    @property
+    def wire_name(self) -> bytes:
+        """Return the name as a request is searched for it: cookies have a case, headers have none."""
+        return (self.name if self.by is StickyBy.COOKIE else self.name.lower()).encode("ascii")
+
 
 @dataclass(frozen=True, slots=True)
 class Mirroring:

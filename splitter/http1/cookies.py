@@ -3,13 +3,11 @@
 Rule 1: what a cookie says is a client's claim.  It tells clients apart and nothing more; nothing is kept under it.
 Rule 2: the cookies of the stacks are theirs: all lines pass as they came, and ours is one more of the response's.
 
-Cost: 0.1 µs for a request without the cookie, 2 µs with it.
+Cost: 0.3 µs for a request without cookies of this name, 1.4 µs with it.
 """
 
 import re
 from functools import lru_cache
-
-from splitter.http1.fields import values_of
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 6265 §4.1.1: a token
 
@@ -19,15 +17,19 @@ def is_cookie_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def cookie(block: bytes, name: bytes) -> bytes | None:
-    """Return the first cookie called `name` in a request's field lines; None where it is missing or empty.
+def cookie(block: bytes, name: bytes) -> bytes:
+    """Return the first cookie called `name` in a request's field lines that were read; empty where there is none.
 
-    It may stand in any of several lines; names are compared as they are, with their case (RFC 6265 §4.1.1).
+    It may stand in any of several lines; names are compared as they are, with their case (RFC 6265 §4.1.1).  What
+    looks like it is found first, and then whether it stands where a cookie may: most requests have one that does.
     """
-    if name not in block:
-        return None
-    pair = _pair(name)
-    return next((found[1] for line in values_of(block, b"cookie") if (found := pair.search(line))), None)
+    start = block.find(name)
+    while start >= 0:
+        line = block.rfind(b"\n", 0, start) + 1
+        if block[line : line + 7].lower() == b"cookie:" and (found := _pair(name).match(block, start)):
+            return found[1]
+        start = block.find(name, start + 1)
+    return b""
 
 
 def set_cookie(name: bytes, value: bytes, *, is_secure: bool) -> bytes:
@@ -41,6 +43,6 @@ def set_cookie(name: bytes, value: bytes, *, is_secure: bool) -> bytes:
 
 @lru_cache(maxsize=64)
 def _pair(name: bytes) -> re.Pattern[bytes]:
-    """Return what finds the pair of `name` with a value (RFC 6265 §4.1.1: cookie-pair)."""
+    """Return what a pair of `name` with a value is, within its line (RFC 6265 §4.1.1: cookie-pair)."""
     octet = rb"[!#-+\--:<-\[\]-~]"
-    return re.compile(rb"(?<![^; \t])" + re.escape(name) + rb'="?(' + octet + rb'+)"?[ \t]*(?=;|$)')
+    return re.compile(rb"(?<=[:; \t])" + re.escape(name) + rb'="?(' + octet + rb'+)"?[ \t]*(?=;|\r)')

@@ -12,7 +12,7 @@ Requests and responses differ in who is at fault, so each reader says what it ra
 """
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -100,11 +100,11 @@ def without(block: bytes, names: Container[bytes]) -> bytes:
     return b"".join([line for line in lines if line.partition(b":")[0].lower() not in names])
 
 
-def values_of(block: bytes, name: bytes) -> Iterator[bytes]:
-    """Yield the values of the fields `name`, in lower case, of a block that was read."""
-    lines, start = b"\n" + block.lower(), -1
-    while (start := lines.find(b"\n%b:" % name, start + 1)) >= 0:
-        yield block[start + len(name) + 1 : block.find(b"\r", start)].strip(_OWS)
+def value_of(block: bytes, name: bytes) -> bytes:
+    """Return the value of the first field `name`, in lower case, of a block that was read; empty: there is none."""
+    lines = b"\n" + block.lower()
+    start = lines.find(b"\n%b:" % name)
+    return block[start + len(name) + 1 : block.find(b"\r", start)].strip(_OWS) if start >= 0 else b""
 
 
 def is_fields(block: bytes) -> bool:

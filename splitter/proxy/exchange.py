@@ -407,11 +407,8 @@ class Exchange:
 
     def _choose(self, route: Route) -> Choice | None:
         """Return who serves, where that depends on the request."""
-        client = self._client
-        chosen = choose(route, self._head, client.address, is_secure=client.is_secure)
-        self._client_key = chosen.client
-        self._new_key_line = chosen.line
-        return chosen.choice
+        choice, self._client_key, self._new_key_line = choose(route, self._head, self._client)
+        return choice
 
     def _mirror(self, route: Route, piece: bytes) -> None:
         """Send a copy as well, where the route's dice say so; never of a request for another protocol."""

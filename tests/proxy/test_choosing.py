@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
 from splitter.model import Split, Sticky, StickyBy
 from splitter.routing import AllowedTesters
 from tests.proxy.rig import LIVE, SHADOW, Origin, Rig, hangs, resets, serves, until, within
+from tests.proxy.test_entrance import connect, secured
 
 FROM_LIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlive"
 FROM_SHADOW = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nshadow"
@@ -96,6 +98,33 @@ class TestCookie:
 
         assert rig.window(LIVE).counts.e4 + rig.window(SHADOW).counts.e4 == 3
         assert rig.window(LIVE).counts.e4u + rig.window(SHADOW).counts.e4u == 2
+
+    async def test_of_a_client_by_tls_goes_by_nothing_else(self, rig: Rig, tmp_path: Path) -> None:
+        """
+        The cookie of a client that speaks TLS is `Secure`.
+        """
+        secured(rig, tmp_path)
+        await split(rig, 5000, COOKIE)
+        client = await connect(rig)
+
+        await client.send(get())
+
+        assert b"; Path=/; HttpOnly; SameSite=Lax; Secure\r\n" in await client.message()
+
+    async def test_of_any_length_is_remembered_in_bounds(self, rig: Rig) -> None:
+        """
+        The count of errors remembers what tells clients apart, and no more of it than that takes.
+        """
+        origin = await rig.origin(serves(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
+        await rig.start(Split(rig.stack(1, origin), rig.stack(2, origin), 1, "shop-2", COOKIE))
+
+        for end in ("a", "a", "b"):
+            await rig.get(get(f"Cookie: splitter={'x' * 4000}{end}"))
+
+        recorders = [rig.ledger.recorder(stack) for stack in (LIVE, SHADOW)]
+        remembered = {client for recorder in recorders for client, _ in recorder._errors._counted}
+        assert len(remembered) == 2
+        assert all(isinstance(client, bytes) and len(client) <= 64 for client in remembered)
 
 
 class TestHeader:
