@@ -4,29 +4,32 @@ Values in, values out; nothing here talks to the engine.  No host port of the te
 one template stand side by side.  In loopback mode the routed ports are bound to 127.0.0.1, where the engine picks.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
-from docker.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
-from docker.types import Mount as EngineMount
+from docker.types import ContainerConfig, EndpointConfig, NetworkingConfig
 from docker.types.healthcheck import Healthcheck as EngineHealthcheck
+from docker.utils import version_gte, version_lt
 
 from provisioners.docker import names
+from provisioners.docker.host import NANOSECONDS, Namespaces, host_config
 from splitter.contracts import StackOrder
-from splitter.placement import VolumeMode
-from splitter.template import Attachment, Healthcheck, Mount, MountType, Network, Service
+from splitter.template import Attachment, Healthcheck, Network, Service
 
-NANOSECONDS = 1_000_000_000
-LOOPBACK = "127.0.0.1"
+NOWHERE = Attachment("")
 
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """A container's place in one network of the engine."""
+    """A container's place in one network of the engine.
+
+    `place` is what the template says of it; addresses are left out where they would clash.
+    """
 
     network: str
     aliases: tuple[str, ...]
+    place: Attachment = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,57 +53,85 @@ class Image:
 
 
 def configure(
-    order: StackOrder, identity: names.Identity, part: names.Part, image: Image, loopback: Sequence[int], version: str
+    order: StackOrder,
+    identity: names.Identity,
+    part: names.Part,
+    image: Image,
+    loopback: Sequence[int],
+    version: str,
+    renumbered: Collection[str] = (),
 ) -> ContainerConfig:
     """Return the whole body for one container of the stack, on its first network.
 
-    `loopback` are the container ports to bind on 127.0.0.1; `version` is that of the engine's API.
+    `loopback` are the container ports to bind on 127.0.0.1; `version` is that of the engine's API; `renumbered` are
+    the keys of the networks that have other addresses than the template says.
     """
     service = part.service
+    joined = joinings(order, service, renumbered)
+    mode = joined[0].network if joined else Namespaces(order, identity).mode(service.network_mode)
+    has_own_network = not mode.startswith("container:")
     exposed = {f"{port.target}/{port.protocol}" for port in service.ports}
     exposed |= {f"{port}/tcp" for port in (*service.expose, *loopback)}
-    joining = joinings(order, service)[0]
-    return ContainerConfig(
+    networking = {joining.network: endpoint(joining, version) for joining in joined[:1]}
+    config = ContainerConfig(
         version,
         image.reference,
         cast("list[str]", None if service.command is None else list(service.command)),  # the stubs forget None
+        hostname=(service.hostname or None) if has_own_network else None,
+        domainname=service.domainname or None,
         detach=True,
+        tty=service.tty,
+        stdin_open=service.stdin_open,
         user=service.user or None,
-        ports={port: {} for port in sorted(exposed)},
+        ports={port: {} for port in sorted(exposed)} if has_own_network else None,
         environment=[f"{key}={value}" for key, value in environment(order, service).items()],
         entrypoint=_entrypoint(service, image),
         working_dir=service.working_dir or None,
-        host_config=_host(order, identity, service, joining, loopback, version),
-        networking_config=NetworkingConfig(cast("EndpointConfig", {joining.network: endpoint(joining, version)})),
+        mac_address=mac_address(order, service) if version_lt(version, "1.44") else None,
+        host_config=host_config(order, identity, service, mode, loopback if has_own_network else (), version),
+        networking_config=NetworkingConfig(cast("EndpointConfig", networking)),
         labels=names.container_labels(identity, order.template, part),
         stop_signal=service.stop_signal or None,
         stop_timeout=stop_timeout_s(service),
         healthcheck=_healthcheck(service.healthcheck),
     )
+    return _with_start_interval(config, service.healthcheck, version)
 
 
 def environment(order: StackOrder, service: Service) -> dict[str, str]:
     return {**service.environment, "SPLITTER_STACK": order.id}
 
 
-def joinings(order: StackOrder, service: Service) -> list[Joining]:
+def joinings(order: StackOrder, service: Service, renumbered: Collection[str] = ()) -> list[Joining]:
     """Return the networks of a service, by the order of their names on the engine; the first one is for the create.
 
     An external network is joined without aliases: with them, half of the other clients' look-ups of the service's
-    name would reach this stack.
+    name would reach this stack.  Two stacks cannot have one address: a shadow has those of the template only in
+    networks of its own that kept theirs.
     """
     found = []
-    for attachment in service.networks or (Attachment(names.DEFAULT_NETWORK),):
+    for attachment in attachments(service):
         network = network_of(order, attachment.network)
-        own = (service.name, *attachment.aliases)
-        found.append(Joining(names.network_name(order, network), () if network.external else own))
+        aliases = () if network.external else (service.name, *attachment.aliases)
+        place = attachment
+        if attachment.network in renumbered or (order.placement.base and network.external):
+            place = replace(attachment, ipv4_address="", ipv6_address="", link_local_ips=())
+        if order.placement.base:
+            place = replace(place, mac_address="")
+        found.append(Joining(names.network_name(order, network), aliases, place))
     return sorted(found, key=lambda joining: (not joining.aliases, joining.network))
+
+
+def attachments(service: Service) -> tuple[Attachment, ...]:
+    """Return the networks of a service: what it names, else the default one, none with a network mode."""
+    if service.network_mode:
+        return ()
+    return service.networks or (Attachment(names.DEFAULT_NETWORK),)
 
 
 def networks_used(order: StackOrder) -> list[Network]:
     """Return the networks that some service is in, by key."""
-    services = order.template.services.values()
-    keys = {each.network for service in services for each in service.networks or (Attachment(names.DEFAULT_NETWORK),)}
+    keys = {each.network for service in order.template.services.values() for each in attachments(service)}
     return [network_of(order, key) for key in sorted(keys)]
 
 
@@ -110,53 +141,31 @@ def network_of(order: StackOrder, key: str) -> Network:
 
 
 def endpoint(joining: Joining, version: str) -> EndpointConfig:
-    return EndpointConfig(version, aliases=list(joining.aliases) or None)
+    """Return a container's place in a network, in the engine's words."""
+    return EndpointConfig(version, **endpoint_arguments(joining, version))
+
+
+def endpoint_arguments(joining: Joining, version: str) -> dict[str, Any]:
+    """Return the same as arguments of the SDK, which has them twice."""
+    place = joining.place
+    return {
+        "aliases": list(joining.aliases) or None,
+        "ipv4_address": place.ipv4_address or None,
+        "ipv6_address": place.ipv6_address or None,
+        "link_local_ips": list(place.link_local_ips) or None,
+        "driver_opt": dict(place.driver_opts) or None,
+        "mac_address": (place.mac_address or None) if version_gte(version, "1.44") else None,
+    }
+
+
+def mac_address(order: StackOrder, service: Service) -> str | None:
+    """Return the service's hardware address; two containers cannot have one, so a shadow has none."""
+    return None if order.placement.base else service.mac_address or None
 
 
 def stop_timeout_s(service: Service) -> int:
     """Return the stop grace in whole seconds, which is all the engine knows; never less than asked for."""
     return -int(-service.stop_grace_s // 1)
-
-
-def _host(
-    order: StackOrder,
-    identity: names.Identity,
-    service: Service,
-    joining: Joining,
-    loopback: Sequence[int],
-    version: str,
-) -> HostConfig:
-    limits = service.limits
-    return HostConfig(
-        version,
-        network_mode=joining.network,
-        port_bindings={f"{port}/tcp": (LOOPBACK,) for port in loopback} or None,
-        mounts=[_mount(order, identity, mount) for mount in service.mounts if mount.type is not MountType.BIND] or None,
-        binds=[_bind(mount) for mount in service.mounts if mount.type is MountType.BIND] or None,
-        restart_policy=_restart(service.restart),
-        mem_limit=limits.memory_bytes,
-        nano_cpus=None if limits.cpus is None else int(limits.cpus * NANOSECONDS),
-        pids_limit=limits.pids,
-    )
-
-
-def _mount(order: StackOrder, identity: names.Identity, mount: Mount) -> EngineMount:
-    if mount.type is MountType.TMPFS:
-        return EngineMount(mount.target, None, type="tmpfs", read_only=mount.read_only)
-    volume = order.template.volumes[mount.source] if mount.source else None
-    own = names.volume_name(order, volume) if volume else None
-    only_read = mount.read_only or order.placement.volumes.get(mount.source) is VolumeMode.SHARE_RO
-    return EngineMount(mount.target, identity.shares.volumes.get(mount.source, own), type="volume", read_only=only_read)
-
-
-def _bind(mount: Mount) -> str:
-    """Return a host folder's mount in the short form: it makes a folder that is missing, as Compose does."""
-    return f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
-
-
-def _restart(policy: str) -> dict[str, Any]:
-    name, _, retries = policy.partition(":")
-    return {"Name": name or "no", "MaximumRetryCount": int(retries or 0)}
 
 
 def _healthcheck(healthcheck: Healthcheck | None) -> EngineHealthcheck | None:
@@ -171,6 +180,13 @@ def _healthcheck(healthcheck: Healthcheck | None) -> EngineHealthcheck | None:
         retries=healthcheck.retries,
         start_period=int(healthcheck.start_period_s * NANOSECONDS),
     )
+
+
+def _with_start_interval(config: ContainerConfig, healthcheck: Healthcheck | None, version: str) -> ContainerConfig:
+    """Set what the SDK's health check does not know; older engines do not either."""
+    if healthcheck is not None and healthcheck.start_interval_s is not None and version_gte(version, "1.44"):
+        config["Healthcheck"]["StartInterval"] = int(healthcheck.start_interval_s * NANOSECONDS)
+    return config
 
 
 def _entrypoint(service: Service, image: Image) -> list[str] | None:

@@ -4,9 +4,11 @@ Nothing is pulled for a service that is built.  Builds use the engine's classic 
 """
 
 import asyncio
+import contextlib
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from provisioners.docker.containers import Image
 from provisioners.docker.engine import Engine, EngineRefusedError
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.template import Service
+from splitter.template import Build, Service
 
 LOG_LINES_KEPT = 20
 IDLE_TIMEOUT_S = 600  # between two lines of a build: a step that compiles says nothing for minutes
@@ -30,9 +32,12 @@ class Images:
         self._engine = engine
         self._pull = pull
 
-    async def missing(self, services: Collection[Service]) -> tuple[dict[str, Image], list[str]]:
-        """Return the images that are there, by service, after pulling; and a sentence for each that cannot be had."""
-        outcomes = await asyncio.gather(*(self._attempt(service) for service in services))
+    async def missing(self, services: Collection[Service], *, refresh: bool) -> tuple[dict[str, Image], list[str]]:
+        """Return the images that are there, by service, after pulling; and a sentence for each that cannot be had.
+
+        `refresh`: those whose policy is to be pulled always are.
+        """
+        outcomes = await asyncio.gather(*(self._attempt(service, refresh) for service in services))
         found = {
             service.name: each for service, each in zip(services, outcomes, strict=True) if isinstance(each, Image)
         }
@@ -50,7 +55,7 @@ class Images:
                 found[service.name] = await self._build(order, service, built_for, progress)
         return found
 
-    async def _attempt(self, service: Service) -> Image | str:
+    async def _attempt(self, service: Service, refresh: bool) -> Image | str:
         if service.build is not None:
             context = Path(service.build.context)
             is_there = await asyncio.to_thread(context.is_dir)
@@ -58,6 +63,8 @@ class Images:
         if not service.image:
             return f"service {service.name} has neither image nor build; write one of them"
         try:
+            if refresh and service.pull_policy == "always" and self._pull:
+                await self._pulled(service)
             return await self._present(service, lambda _: None)
         except EngineRefusedError as error:
             return str(error)
@@ -66,10 +73,10 @@ class Images:
         image = await self._find(service.image)
         if image is not None:
             return image
-        why = "pulling is switched off"
-        if self._pull:
+        why = "pulling is switched off" if not self._pull else f"its pull_policy is {service.pull_policy}"
+        if self._pull and service.pull_policy not in ("never", "build"):
             progress(f"pulling image {service.image} for {service.name}")
-            why = await self._pulled(service.image)
+            why = await self._pulled(service)
             image = await self._find(service.image)
         if image is None:
             raise EngineRefusedError(
@@ -92,11 +99,12 @@ class Images:
             raise
         return Image.read(reference, found)
 
-    async def _pulled(self, reference: str) -> str:
+    async def _pulled(self, service: Service) -> str:
         """Pull, and return why it did not work, or an empty text."""
+        reference, platform = service.image, service.platform or None
 
         def pull(client: APIClient, give_up: threading.Event) -> None:
-            _follow(client.pull(reference, stream=True, decode=True), give_up)
+            _follow(client.pull(reference, stream=True, decode=True, platform=platform), give_up)
 
         try:
             await self._engine.stream(f"pull {reference}", pull)
@@ -113,20 +121,26 @@ class Images:
         progress(f"building image {tag} from {build.context}")
 
         def run(client: APIClient, give_up: threading.Event) -> None:
-            lines = client.build(
-                path=build.context,
-                tag=tag,
-                dockerfile=build.dockerfile or None,
-                buildargs=dict(build.args),
-                target=build.target or None,
-                labels={names.BUILT_FOR: built_for},
-                rm=True,
-                forcerm=True,
-                pull=False,
-                decode=True,
-                timeout=IDLE_TIMEOUT_S,
-            )
-            _follow(lines, give_up)
+            with _dockerfile(build) as dockerfile:
+                lines = client.build(
+                    path=build.context,
+                    tag=tag,
+                    dockerfile=dockerfile,
+                    buildargs=dict(build.args),
+                    target=build.target or None,
+                    labels={**build.labels, names.BUILT_FOR: built_for},
+                    cache_from=list(build.cache_from) or None,
+                    network_mode=build.network or None,
+                    platform=build.platform or service.platform or None,
+                    shmsize=build.shm_bytes,
+                    extra_hosts=dict(each.partition(":")[::2] for each in build.extra_hosts) or None,
+                    rm=True,
+                    forcerm=True,
+                    pull=False,
+                    decode=True,
+                    timeout=IDLE_TIMEOUT_S,
+                )
+                _follow(lines, give_up)
 
         try:
             await self._engine.stream(f"build the image of service {service.name}", run)
@@ -138,6 +152,18 @@ class Images:
         if image is None:
             raise StackError(f"service {service.name}: the engine built no image {tag}; look at its Dockerfile")
         return image
+
+
+@contextlib.contextmanager
+def _dockerfile(build: Build) -> Iterator[str | None]:
+    """Yield the Dockerfile's path; one that stands in the template is in a file for as long as the block lasts."""
+    if not build.dockerfile_inline:
+        yield build.dockerfile or None
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="Dockerfile-", encoding="utf-8") as file:
+        file.write(build.dockerfile_inline)
+        file.flush()
+        yield file.name
 
 
 class BuildFailure(Exception):  # noqa: N818  # a word for what happened between the engine and us; never leaves this room

@@ -12,10 +12,14 @@ from docker import APIClient
 
 from provisioners import startup
 from provisioners.docker import endpoints, names
-from provisioners.docker.containers import Image, configure, joinings, networks_used
+from provisioners.docker.containers import Image, configure, endpoint_arguments, joinings, networks_used
 from provisioners.docker.copying import copy
+from provisioners.docker.documents import archive
 from provisioners.docker.engine import Engine, EngineRefusedError, EngineUnreachableError, last_lines
+from provisioners.docker.hooks import run_hook
+from provisioners.docker.host import needed_containers
 from provisioners.docker.news import News
+from provisioners.docker.numbering import ipam_of
 from provisioners.docker.sharing import Loan, Sharing, revive
 from provisioners.docker.state import Container, failing, holds
 from splitter.contracts import StackOrder
@@ -32,7 +36,8 @@ class Draft:
     """All that is known of a stack before its first part is made.
 
     `images` are by service.  `kept` are the containers that are there already: an order to make a stack again leaves
-    them as they are, or starts them.
+    them as they are, or starts them.  `renumbered` are the networks whose addresses the engine chooses, because those
+    of the template are taken.
     """
 
     order: StackOrder
@@ -41,6 +46,7 @@ class Draft:
     reach: endpoints.Reach
     loan: Loan
     kept: frozenset[str] = frozenset()
+    renumbered: frozenset[str] = frozenset()
 
 
 class Making:
@@ -63,6 +69,7 @@ class Making:
         self._kinds = names.kinds(self._order)
         self._made = names.made(self._order, self._shares)
         self._asleep = names.waiting(self._order)
+        self._created = {name: asyncio.Event() for name in self._made}
         self._started = {name: asyncio.Event() for name in self._made}
         self._waiting: dict[str, str] = {}
 
@@ -87,6 +94,7 @@ class Making:
     async def _network(self, network: Network) -> None:
         name = names.network_name(self._order, network)
         labels = names.network_labels(self._identity, network)
+        ipam = ipam_of(network, renumbered=network.key in self._draft.renumbered)
 
         def create(client: APIClient) -> None:
             if self._order.again and any(each["Name"] == name for each in client.networks(names=[name])):
@@ -95,7 +103,10 @@ class Making:
                 name,
                 driver=network.driver or None,
                 options=dict(network.driver_opts) or None,
+                ipam=ipam,
                 internal=network.internal,
+                attachable=network.attachable or None,
+                enable_ipv6=network.enable_ipv6,
                 labels=labels,
                 check_duplicate=True,  # without it the engine accepts two networks of one name
             )
@@ -146,13 +157,17 @@ class Making:
             self._waiting = {name: what for name, what in self._waiting.items() if name not in self._of(service.name)}
             self._progress(f"going on without {service.name}: {error}")
         finally:
+            self._created[service.name].set()
             self._started[service.name].set()  # whoever waits for it now finds it started, or failed
 
     async def _service(self, service: Service) -> None:
         """Create a service's containers, start them when its dependencies allow it, wait until they are ready."""
+        for owner in needed_containers(service) & set(self._created):
+            await self._created[owner].wait()
         level, kind = self._levels[service.name], self._kinds[service.name]
         parts = [names.Part(service, number, level, kind) for number in range(1, service.replicas + 1)]
         await all_of(self._create(part) for part in parts)
+        self._created[service.name].set()
         if service.name in self._asleep:
             self._progress(f"{service.name} waits for the promotion")
             return
@@ -182,11 +197,15 @@ class Making:
         image = self._images[service.name]
 
         def create(client: APIClient) -> None:
-            config = configure(self._order, self._identity, part, image, loopback, client.api_version)
-            client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]  # has no annotations
-            for joining in joinings(self._order, service)[1:]:
+            version, renumbered = client.api_version, self._draft.renumbered
+            config = configure(self._order, self._identity, part, image, loopback, version, renumbered)
+            platform = service.platform or None
+            client.create_container_from_config(config, name, platform)  # type: ignore[no-untyped-call]  # no annotations
+            for joining in joinings(self._order, service, renumbered)[1:]:
                 # One by one before the start: older engines refuse a create with two networks.
-                client.connect_container_to_network(name, joining.network, aliases=list(joining.aliases) or None)
+                client.connect_container_to_network(name, joining.network, **endpoint_arguments(joining, version))
+            if content := archive(service, self._template):
+                client.put_archive(name, "/", content)
 
         await self._engine.change(f"create container {name}", create)
 
@@ -199,6 +218,9 @@ class Making:
             await self._engine.start(container)
         except EngineRefusedError as error:
             raise StackError(f"service {service.name} of stack {self._order.id} does not start: {error}") from error
+        for hook in service.post_start:
+            if problem := await run_hook(self._engine, container, hook):
+                raise StackError(f"service {service.name}: post_start {problem} in container {container}")
 
     async def _depend(self, service: Service, dependency: Dependency) -> None:
         """Wait until a dependency has reached its condition.  One that is not required may fail."""

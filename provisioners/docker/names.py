@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from provisioners import startup
 from provisioners.docker.shares import NOTHING, Shares
+from splitter.change.canonical import canonical, jsonable
 from splitter.contracts import StackOrder
 from splitter.model import ServicePort, StackId
 from splitter.template import Network, Service, Template, Volume
@@ -35,6 +36,7 @@ CONFIG = "splitter.config"
 LEVEL = "splitter.level"
 KIND = "splitter.kind"
 SHARES = "splitter.shares"
+PRE_STOP = "splitter.pre-stop"
 COMPOSE_VOLUME = "com.docker.compose.volume"
 BUILT_FOR = "splitter.built-for"  # on images alone: a container inherits its image's labels
 
@@ -180,6 +182,7 @@ def container_labels(identity: Identity, template: Template, part: Part) -> dict
         CONFIG: digest,
         LEVEL: str(part.level),
         KIND: part.kind,
+        **({PRE_STOP: canonical(jsonable(part.service.pre_stop))} if part.service.pre_stop else {}),
         "com.docker.compose.service": part.service.name,
         "com.docker.compose.container-number": str(part.replica),
         "com.docker.compose.oneoff": "False",

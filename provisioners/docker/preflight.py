@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from provisioners import startup
-from provisioners.docker import endpoints, names
+from provisioners.docker import documents, endpoints, names, numbering
 from provisioners.docker.containers import Image, networks_used
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.images import Images
@@ -13,6 +13,11 @@ from provisioners.docker.sharing import Loan, Sharing
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError
 from splitter.template import Healthcheck, Service
+
+HARMLESS_DEVICES = frozenset(
+    f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty", "fuse", "net/tun", "kvm")
+)
+"""What any number of containers may open at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +27,30 @@ class Findings:
     routed: tuple[names.RoutedPort, ...]
     reach: endpoints.Reach
     loan: Loan
+    renumbered: frozenset[str]
     problems: tuple[str, ...]
 
 
 async def inspect(
-    engine: Engine, images: Images, sharing: Sharing, order: StackOrder, mode: endpoints.EndpointMode
+    engine: Engine,
+    images: Images,
+    sharing: Sharing,
+    order: StackOrder,
+    mode: endpoints.EndpointMode,
+    *,
+    refresh: bool,
 ) -> Findings:
-    """Look at the engine with `order` in hand.  Raises EngineUnreachableError; everything else is a finding."""
+    """Look at the engine with `order` in hand.  Raises EngineUnreachableError; everything else is a finding.
+
+    `refresh`: images whose policy is `always` are pulled; once the plan is made nothing is.
+    """
     info = await engine.read("ask the engine about itself", lambda client: client.info())
     reach = await endpoints.reach(mode, engine, info)
     loan = await sharing.loan(order)
-    found, problems = await images.missing(names.made(order, loan.shares).values())
+    made = names.made(order, loan.shares)
+    found, problems = await images.missing(made.values(), refresh=refresh)
     problems += loan.problems
-    if not names.made(order, loan.shares):
+    if not made:
         problems.append("every service is shared with live or skipped, so there would be nothing to compare with live")
     routed, unknown = endpoints.resolve(order, found)
     problems += unknown
@@ -45,7 +61,11 @@ async def inspect(
     problems += _platform(engine.url, reach, str(info.get("OSType", "linux")))
     problems += await _external(engine, order)
     problems += await _strangers(engine, order, sharing.parts.labels)
-    return Findings(tuple(routed), reach, loan, tuple(problems))
+    problems += await asyncio.to_thread(lambda: list(documents.problems(made.values(), order.template)))
+    problems += _devices(order, made.values())
+    problems += _unreachable(order)
+    renumbered = await _renumbered(engine, order)
+    return Findings(tuple(routed), reach, loan, renumbered, tuple(problems))
 
 
 def _with_image_checks(services: Mapping[str, Service], images: Mapping[str, Image]) -> dict[str, Service]:
@@ -69,6 +89,38 @@ def _platform(url: str, reach: endpoints.Reach, system: str) -> Iterable[str]:
 def _is_here(url: str) -> bool:
     host = url.rpartition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]")
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _devices(order: StackOrder, services: Iterable[Service]) -> Iterable[str]:
+    """Yield the devices that live has already: one is not given to two stacks."""
+    for service in services if order.placement.base else ():
+        held = [each.source for each in service.devices if each.source not in HARMLESS_DEVICES]
+        held += ["a GPU or the like"] if service.device_requests else []
+        if held:
+            yield (
+                f"service {service.name} uses {', '.join(held)}, which live has already, and a device is not given to "
+                "two stacks; say `splitter.scope: shared` if live's service may serve both"
+            )
+
+
+def _unreachable(order: StackOrder) -> Iterable[str]:
+    """Yield the routes to services that have no address of their own."""
+    for routed in order.routed:
+        service = order.template.services.get(routed.service)
+        if service is not None and service.network_mode.partition(":")[0] in ("none", "service"):
+            owner = service.network_mode.partition(":")[2]
+            remedy = f"route to {owner}, whose network it uses" if owner else "give it a network"
+            yield f"route to {routed}: with network_mode {service.network_mode} it has no address of its own; {remedy}"
+
+
+async def _renumbered(engine: Engine, order: StackOrder) -> frozenset[str]:
+    """Return the keys of the stack's networks whose addresses are taken by others."""
+    own = [each for each in networks_used(order) if not each.external]
+    if not any(network.ipam.pools for network in own):
+        return frozenset()
+    mine = {names.network_name(order, network) for network in own}
+    found = await engine.read("list networks", lambda client: list(client.networks()))
+    return numbering.taken(own, {each["Name"]: each for each in found if each["Name"] not in mine})
 
 
 async def _external(engine: Engine, order: StackOrder) -> list[str]:
@@ -130,7 +182,7 @@ async def problems(
     """Return all problems as sentences; an engine that cannot be asked is one."""
     try:
         async with asyncio.timeout(order.deadline_s):
-            return (await inspect(engine, images, sharing, order, mode)).problems
+            return (await inspect(engine, images, sharing, order, mode, refresh=True)).problems
     except EngineError as error:
         return (str(error),)
     except TimeoutError:

@@ -134,8 +134,9 @@ class DockerProvisioner:
         making: Making | None = None
         try:
             async with asyncio.timeout(order.deadline_s):
+                is_first = not (order.rollout or order.again)
                 found = await preflight.inspect(
-                    self._engine, self._images, self._sharing, order, self._options.endpoint
+                    self._engine, self._images, self._sharing, order, self._options.endpoint, refresh=is_first
                 )
                 if found.problems:
                     raise StackError(f"stack {order.id} cannot be made: {'; '.join(found.problems)}")
@@ -144,7 +145,7 @@ class DockerProvisioner:
                 built_for = names.built_for(self._installation, order.id)
                 images = await self._images.ensure(order, needed, built_for, progress)
                 identity = names.Identity.of(order, self._installation, found.routed, shares)
-                draft = Draft(order, identity, images, found.reach, found.loan, kept)
+                draft = Draft(order, identity, images, found.reach, found.loan, kept, found.renumbered)
                 making = Making(self._engine, self._news, self._sharing, draft, progress)
                 return stack_of(await making.run())
         except TimeoutError:

@@ -6,6 +6,7 @@ What other stacks use stays, with what that needs (`sharing`).
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from docker import APIClient
 
 from provisioners.docker import names
 from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.hooks import before_stop, run_hook
 from provisioners.docker.parts import Parts
 from provisioners.docker.sharing import Sharing
 from splitter.errors import EngineError
@@ -21,6 +23,8 @@ from splitter.model import StackId
 
 GONE_LOOKS_MAX = 100
 GONE_LOOK_S = 0.1
+log = logging.getLogger(__name__)
+
 STOP_GRACE_S = 10  # the engine's own, for a container that says nothing
 
 
@@ -54,13 +58,25 @@ class Removal:
         await together(self._kill(each["Id"]) for each in containers if _name(each) not in keep)
 
     async def stop(self, container: str) -> None:
-        """Stop a container with its grace; one that is gone is fine."""
+        """Stop a container with its grace, after what it wants to be run before; one that is gone is fine."""
+        await self._prepare(container)
 
         def stop(client: APIClient) -> None:
             grace_s = client.inspect_container(container)["Config"].get("StopTimeout")
             client.stop(container, timeout=STOP_GRACE_S if grace_s is None else int(grace_s))
 
         await self._tolerate("stop a container", stop, 404, slow=True)
+
+    async def _prepare(self, container: str) -> None:
+        """Run what a container wants to be run before its stop; that it fails does not keep it from being stopped."""
+        try:
+            found = await self._engine.read("inspect a container", lambda client: client.inspect_container(container))
+            if found["State"]["Running"]:
+                for hook in before_stop(found["Config"].get("Labels") or {}):
+                    if problem := await run_hook(self._engine, container, hook):
+                        log.warning("%s: pre_stop %s", found["Name"].lstrip("/"), problem)
+        except EngineRefusedError as error:
+            log.warning("what is to be run before a stop could not be: %s", error)
 
     async def _remove(self, stack: StackId, end: Callable[[str], Awaitable[None]]) -> _Outcome:
         uses = await self._sharing.used_by_others(stack)

@@ -25,7 +25,7 @@ from typing import Any
 from docker import APIClient
 
 from provisioners.docker import names
-from provisioners.docker.containers import network_of
+from provisioners.docker.containers import attachments, network_of
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.parts import Parts
 from provisioners.docker.shares import Guest, Shares
@@ -33,7 +33,7 @@ from provisioners.docker.state import Container
 from splitter.contracts import StackOrder
 from splitter.model import StackId
 from splitter.placement import VolumeMode
-from splitter.template import Attachment, Service
+from splitter.template import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ async def revive(engine: Engine, container: Container) -> None:
 def _aliases(order: StackOrder, service: Service) -> dict[str, tuple[str, ...]]:
     """Return the aliases of a service by the engine's name of each network that is the stack's own."""
     found = {}
-    for attachment in service.networks or (Attachment(names.DEFAULT_NETWORK),):
+    for attachment in attachments(service):
         network = network_of(order, attachment.network)
         if not network.external:
             found[names.network_name(order, network)] = (service.name, *attachment.aliases)

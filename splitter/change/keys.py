@@ -52,9 +52,8 @@ def _note(names: str, say: str = "") -> dict[str, Key]:
 
 
 FILE: Mapping[str, Key] = {
-    **_all(_DO, "name include services networks volumes"),
+    **_all(_DO, "name include services networks volumes secrets configs"),
     **_note("version", "the specification dropped it"),
-    **_later("secrets configs", "mount the file as a read-only volume"),
     **_later("jobs", "use a service that others wait for with service_completed_successfully"),
     "models": Key(Level.REFUSE, "run the model as a service of its own"),
 }
@@ -64,25 +63,19 @@ SERVICE: Mapping[str, Key] = {
         _DO,
         "image build pull_policy command entrypoint environment env_file working_dir user container_name ports expose"
         " networks network_mode depends_on healthcheck volumes tmpfs labels profiles deploy scale mem_limit cpus"
-        " pids_limit restart stop_signal stop_grace_period extends endpoints label_file links",
+        " pids_limit restart stop_signal stop_grace_period extends endpoints label_file links secrets configs"
+        " volumes_from post_start pre_stop hostname domainname mac_address extra_hosts dns dns_opt dns_search"
+        " cap_add cap_drop privileged security_opt read_only group_add devices device_cgroup_rules gpus sysctls"
+        " tty stdin_open init ipc pid cgroup uts userns_mode cgroup_parent runtime platform logging storage_opt"
+        " mem_reservation memswap_limit mem_swappiness cpu_shares cpu_quota cpu_period cpuset cpu_rt_period"
+        " cpu_rt_runtime oom_kill_disable oom_score_adj shm_size blkio_config ulimits",
     ),
     **_note("annotations", "engines below API 1.43 do not know it"),
     **_note("attach", "splitter never attaches to a container's output"),
     **_note("develop", "splitter does not watch source files"),
     **_all(_WINDOWS, "isolation credential_spec cpu_count cpu_percent"),
-    **_later("hostname domainname mac_address", "reach the service by its own name"),
-    **_later("tty stdin_open init umask group_add"),
-    **_later("volumes_from", "name the volumes under volumes"),
-    **_later("secrets configs", "mount the file as a read-only volume"),
-    **_later("mem_reservation memswap_limit mem_swappiness", "mem_limit bounds the memory"),
-    **_later("cpu_shares cpu_quota cpu_period cpuset cpu_rt_period cpu_rt_runtime", "cpus bounds the processor time"),
-    **_later("oom_kill_disable oom_score_adj shm_size blkio_config cgroup_parent ulimits sysctls", "remove it"),
-    **_later("gpus devices device_cgroup_rules", "a device cannot be given to two stacks; serve it from outside"),
-    **_later("cap_add cap_drop privileged security_opt read_only", "remove it"),
-    **_later("ipc pid cgroup uts userns_mode runtime platform", "remove it"),
-    **_later("extra_hosts dns dns_opt dns_search", "set the addresses in the environment"),
-    **_later("logging storage_opt", "the engine's default is used; set it there"),
-    **_later("post_start pre_stop pre_start", "do it in the service's command"),
+    **_later("umask", "set it in the service's command"),
+    **_later("pre_start", "do it in the service's command"),
     **_later("pull_refresh_after", "pull the image before the rollout"),
     "external_links": Key(Level.REFUSE, "join the other project's network as an external network"),
     "provider": Key(Level.REFUSE, "run what it provides as a service, or outside and name its address"),
@@ -91,7 +84,9 @@ SERVICE: Mapping[str, Key] = {
 }
 
 BUILD: Mapping[str, Key] = {
-    **_all(_DO, "context dockerfile args target"),
+    **_all(
+        _DO, "context dockerfile args target dockerfile_inline labels cache_from network shm_size extra_hosts platforms"
+    ),
     **_note("no_cache pull tags no_cache_filter", "the image is built once, for its stack"),
     **_note("provenance sbom", "the image stays on its engine"),
     **_all(_WINDOWS, "isolation"),
@@ -99,11 +94,9 @@ BUILD: Mapping[str, Key] = {
         _BUILDKIT,
         "entitlements ssh cache_to additional_contexts privileged secrets ulimits",
     ),
-    **_all(_BUILDKIT, "dockerfile_inline labels cache_from network shm_size extra_hosts platforms"),
 }
 PULL_POLICY: Mapping[str, Key] = {
-    **_all(_DO, "missing if_not_present"),
-    **_later("always never build", "images are pulled when they are missing"),
+    **_all(_DO, "missing if_not_present always never build"),
     **_later("daily weekly refresh", "pull the image before the rollout"),
 }
 """Not keys but values: what `pull_policy` may say; `every_…` is as `daily`."""
@@ -124,11 +117,14 @@ MOUNT: Mapping[str, Key] = {
     **_later("image", "copy the files into an image of your own"),
 }
 MOUNT_BIND: Mapping[str, Key] = {
-    **_all(_DO, "create_host_path"),
-    **_later("propagation recursive selinux", "remove it"),
+    **_all(_DO, "create_host_path propagation selinux"),
+    **_later("recursive", "remove it"),
 }
-MOUNT_VOLUME: Mapping[str, Key] = _later("labels nocopy subpath", "remove it, or mount a folder of the host")
-MOUNT_TMPFS: Mapping[str, Key] = _later("size mode", "remove it; mem_limit bounds it")
+MOUNT_VOLUME: Mapping[str, Key] = {
+    **_all(_DO, "labels nocopy"),
+    **_later("subpath", "remove it, or mount a folder of the host"),
+}
+MOUNT_TMPFS: Mapping[str, Key] = _all(_DO, "size mode")
 
 HOOK: Mapping[str, Key] = _all(_DO, "command user privileged working_dir environment")
 
@@ -143,7 +139,7 @@ CONFIG: Mapping[str, Key] = {
 GRANT: Mapping[str, Key] = _all(_DO, "source target uid gid mode")
 
 NETWORK_MODE: Mapping[str, Key] = {
-    **_later("none bridge service", "use networks"),
+    **_all(_DO, "none bridge service"),
     "host": Key(
         Level.REFUSE, "two stacks cannot share the host's network; use networks, and ports for what is reached"
     ),
@@ -166,10 +162,9 @@ ULIMIT: Mapping[str, Key] = _all(_DO, "soft hard")
 DEPENDENCY: Mapping[str, Key] = _all(_DO, "condition required restart")
 
 ATTACHMENT: Mapping[str, Key] = {
-    **_all(_DO, "aliases priority"),
+    **_all(_DO, "aliases priority ipv4_address ipv6_address link_local_ips mac_address driver_opts"),
     **_note("gw_priority interface_name", "engines below API 1.48 do not know it"),
-    **_later("ipv4_address ipv6_address link_local_ips mac_address", "reach the service by its name; addresses clash"),
-    **_later("driver_opts use_service_name_alias", "remove it"),
+    **_later("use_service_name_alias", "remove it"),
 }
 
 ENV_FILE: Mapping[str, Key] = _all(_DO, "path format required")
@@ -183,8 +178,7 @@ DEPLOY: Mapping[str, Key] = {
     **_all(_SWARM, "endpoint_mode labels placement rollback_config update_config"),
 }
 RESOURCES: Mapping[str, Key] = {
-    **_all(_DO, "limits"),
-    **_later("reservations", "limits bound the service; give both stacks the same"),
+    **_all(_DO, "limits reservations"),
 }
 RESERVATIONS: Mapping[str, Key] = {
     **_all(_DO, "memory devices"),
@@ -200,9 +194,8 @@ EXTERNAL: Mapping[str, Key] = _all(_DO, "name")
 """The old form `external: {name: x}` of networks and volumes."""
 
 NETWORK: Mapping[str, Key] = {
-    **_all(_DO, "name driver driver_opts internal external labels"),
-    **_note("attachable", "every container of the stack may join its networks"),
-    **_later("ipam enable_ipv4 enable_ipv6", "the engine chooses the addresses; two stacks with one subnet clash"),
+    **_all(_DO, "name driver driver_opts internal external labels attachable ipam enable_ipv6"),
+    **_later("enable_ipv4", "remove it"),
 }
 IPAM: Mapping[str, Key] = _all(_DO, "driver config options")
 POOL: Mapping[str, Key] = _all(_DO, "subnet ip_range gateway aux_addresses")

@@ -316,16 +316,13 @@ class TestNetworksAndVolumes:
         other = template("services: {a: {image: a, networks: [n]}}\nnetworks: {n: }")
         assert list(other.networks) == ["n"]
 
-    def test_addresses_are_not_supported_yet(self) -> None:
+    def test_without_ipv4_are_not_supported_yet(self) -> None:
         """
-        Fixed subnets of two stacks would clash, so they are refused by name.
+        What the engine's library cannot ask for is refused by name.
         """
-        found = mistakes("services: {a: {image: a}}\nnetworks: {default: {ipam: {}}}")
+        found = mistakes("services: {a: {image: a}}\nnetworks: {default: {enable_ipv4: false}}")
 
-        assert found == [
-            "2:22: networks.default.ipam: 'ipam' is not supported yet; "  # noqa: ISC004 - one sentence
-            "the engine chooses the addresses; two stacks with one subnet clash"
-        ]
+        assert found == ["2:22: networks.default.enable_ipv4: 'enable_ipv4' is not supported yet; remove it"]
 
 
 class TestDump:

@@ -459,6 +459,7 @@ GOOD: Mapping[tuple[str, ...], Mapping[str, tuple[Any, ...]]] = {
         "driver": ("bridge",),
         "driver_opts": ({"a": 1},),
         "internal": FLAGS,
+        "attachable": FLAGS,
         "external": (*FLAGS, {"name": "x"}),
         "labels": LABELS,
         "ipam": ({},),

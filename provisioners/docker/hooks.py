@@ -1,0 +1,42 @@
+"""Commands that a template has run inside a container: after its start, before its stop.
+
+What is to be run before the stop stands in a label, because whoever takes a stack down knows its labels alone.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from docker import APIClient
+
+from provisioners.docker import names
+from provisioners.docker.engine import Engine
+from splitter.template import Hook
+
+OUTPUT_MAX = 500
+
+
+async def run_hook(engine: Engine, container: str, hook: Hook) -> str:
+    """Run a command in a container to its end; return how it failed, in words after its name, or an empty text."""
+
+    def run(client: APIClient) -> str:
+        made = client.exec_create(
+            container,
+            list(hook.command),
+            user=hook.user,
+            privileged=hook.privileged,
+            workdir=hook.working_dir or None,
+            environment=dict(hook.environment) or None,
+        )
+        output: bytes = client.exec_start(made["Id"])
+        code = client.exec_inspect(made["Id"])["ExitCode"]
+        said = output[-OUTPUT_MAX:].decode(errors="replace").strip()
+        return f"{' '.join(hook.command)} ended with {code} ({said or 'it said nothing'})" if code else ""
+
+    return await engine.change(f"run a command in {container}", run, slow=True)
+
+
+def before_stop(labels: Mapping[str, str]) -> list[Hook]:
+    """Return what a container's labels say is to be run before it is stopped."""
+    plain: list[dict[str, Any]] = json.loads(labels.get(names.PRE_STOP, "[]"))
+    return [Hook(**{**each, "command": tuple(each["command"])}) for each in plain]
