@@ -21,6 +21,7 @@ SYMBOLS: Mapping[Action, str] = {
     Action.DELETE: "−",
     Action.UNKNOWN: "?",
 }
+HASH_SHOWN = 12
 SHOWN_MAX = 120  # a longer value is cut: a plan is to be read
 
 
@@ -94,6 +95,7 @@ def sentences(plan: Plan) -> list[str]:
         *_change_lines(plan),
         *_order_lines(plan),
         *_cost_lines(plan.cost),
+        *_consent_lines(plan),
         *_placement_lines(plan),
         *(f"note: {note}" for note in plan.notes),
         *(f"cannot be deployed: {obstacle}" for obstacle in plan.obstacles),
@@ -147,6 +149,11 @@ def _cost_lines(cost: Cost) -> Iterator[str]:
     yield f"rollback cost: {cost.during} during the split, {cost.after} after promotion: {_LEVELS[cost.level]}"
     for reason in cost.reasons:
         yield f"    {_points(reason)} {reason.id} {reason.resource}: {reason.sentence}; to lower it: {reason.remedy}"
+
+
+def _consent_lines(plan: Plan) -> Iterator[str]:
+    if plan.cost.level is Level.OVERRIDE:
+        yield f"consent is for change set {plan.change_set.digest[:HASH_SHOWN]} alone: splitter override --change-set"
 
 
 _LEVELS: Mapping[Level, str] = {

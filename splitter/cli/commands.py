@@ -291,7 +291,30 @@ _command("resume", "Go on after a pause or a hold.")
 _command("promote", "Give the shadow all traffic now, on your word.", ask_why=True)
 _command("rollback", "Give live all traffic and remove the shadow.")
 _command("undo", "After a promotion: go back to the standby.")
-_command("override", "Consent to the rollback cost of the change set that waits.", ask_why=True)
+
+
+@app.command()
+def override(
+    why: Annotated[str, typer.Option("--why", help="Why, for the journal.")],
+    change_set: Annotated[
+        str,
+        typer.Option("--change-set", help="Refuse unless this one waits: the hash that plan prints."),
+    ] = "",
+    by: By = None,
+    config: ConfigFile = None,
+    socket: Socket = None,
+    named: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Consent to the rollback cost of the change set that waits; another one needs another consent."""
+
+    async def ask(client: Client) -> Json:
+        chosen = await calls.only_app(client, named)
+        return await client.post(f"/apps/{chosen}/override", {**signature(by, why), "change_set": change_set})
+
+    with told(as_json):
+        answer = call(socket, config, ask)
+        put(answer) if as_json else say(f"{answer['app']}: {answer['state'].lower().replace('_', ' ')}")
 
 
 def seconds(written: str) -> float:

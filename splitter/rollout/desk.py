@@ -149,6 +149,8 @@ class Desk:
             if rollout.live.id not in self._stacks.up:
                 raise RefusedError(f"override: {rollout.live.id} is down and is made again; override when it is up")
             data |= consent(rollout, why, change_set)
+        if command is Command.UNDO:
+            check_undo(rollout, why)
         await self._steering.move(COMMANDS[command], by=by, data=data)
         if command is Command.RESUME:
             self._analysis.extend(rollout.options.deadline_s)  # the judge's time ran on meanwhile
@@ -206,3 +208,17 @@ def consent(rollout: Rollout, why: str, change_set: str) -> dict[str, Any]:
         raise RefusedError(f"override: {rollout.id} is of change set {rollout.change_set[:12]}, not {change_set[:12]}")
     reasons = [each["id"] for each in rollout.cost.get("reasons", ())]
     return {"change_set": rollout.change_set, "reasons": reasons}
+
+
+LASTING = ("ST", "VO", "JB", "MG")
+"""Reasons of the rollback cost about data, which has moved on since the promotion: what the standby has is old."""
+
+
+def check_undo(rollout: Rollout, why: str) -> None:
+    """Raise RefusedError where going back costs data, until somebody says why it is to be done all the same."""
+    lasting = [each["sentence"] for each in rollout.cost.get("reasons", ()) if each["id"].startswith(LASTING)]
+    if lasting and not why.strip():
+        raise RefusedError(
+            "undo: the standby's data is that of before the promotion; say --why to go back all the same: "
+            + "; ".join(lasting)
+        )

@@ -252,6 +252,7 @@ _SEVERITIES: Final[Mapping[Kind, Severity]] = {
     Kind.UNDECIDED: Severity.WARNING,
     Kind.HOLD_UNDECIDED: Severity.WARNING,
     Kind.TOO_COSTLY: Severity.WARNING,
+    Kind.OVERRIDDEN: Severity.WARNING,
     Kind.DEADLINE: Severity.WARNING,
     Kind.ENGINE_GONE: Severity.WARNING,
     Kind.RETIRE_FAILED: Severity.WARNING,

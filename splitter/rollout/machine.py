@@ -124,7 +124,7 @@ def _back(*more: Effect) -> Next:
 _BACK_AFTER_PROMOTION: Final = Next(State.ROLLING_BACK, (Effect.ALERT, *_UNDO))
 _RETRY: Final = Next(State.ROLLING_BACK, _UNDO)  # without an alert: it was sent
 _NOTHING_MADE: Final = Next(State.ROLLED_BACK, (Effect.ALERT,))
-_MAKE: Final = Next(State.PROVISIONING, (Effect.PROVISION,))
+_MAKE: Final = Next(State.PROVISIONING, (Effect.ALERT, Effect.PROVISION))
 _PROMOTE: Final = Next(State.PROMOTING, (Effect.FLIP, Effect.CONFIRM_FLIP))
 _PROMOTED: Final = Next(State.PROMOTED, (Effect.ALERT, Effect.PUBLISH, Effect.RETIRE_LIVE))
 
@@ -165,7 +165,7 @@ TABLE: Final[Mapping[State, Row]] = {
         fallback=Side.LIVE,
         limit="override_deadline_s",
         on={
-            Kind.ACCEPTED: Next(State.PROVISIONING, (Effect.ALERT, Effect.PROVISION)),
+            Kind.ACCEPTED: _MAKE,
             Kind.TOO_COSTLY: Next(State.AWAITING_OVERRIDE, (Effect.ALERT,)),
             Kind.ROLLBACK_ORDERED: _NOTHING_MADE,
             Kind.LIVE_DIED: Next(State.ROLLED_BACK, (Effect.ALERT, Effect.RESTORE_LIVE)),

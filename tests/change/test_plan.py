@@ -128,6 +128,20 @@ class TestSentences:
         )
         assert any(line.endswith("waits for an administrator's override") for line in found)
 
+    def test_consent_is_for_one_change_set(self) -> None:
+        """
+        Where consent is needed the plan names the change set that it is for: another template has another one.
+        """
+        plans = [plan(template(LIVE), template(LIVE.replace("postgres:15", f"postgres:{n}"))) for n in (16, 17)]
+
+        lines = [line for each in plans for line in sentences(each) if line.startswith("consent is for")]
+
+        assert lines == [
+            f"consent is for change set {each.change_set.digest[:12]} alone: splitter override --change-set"
+            for each in plans
+        ]
+        assert lines[0] != lines[1]
+
     def test_long_values_are_cut(self) -> None:
         """
         A value as long as a file does not hide the plan.

@@ -154,6 +154,17 @@ class TestCommand:
         assert (ended.code, ended.out) == (0, "shop: splitting\n")
         assert fake.calls == [(command, "ann", "because", "")]
 
+    async def test_consent_may_name_its_change_set(self, tmp_path: Path) -> None:
+        """
+        An override for the change set that was planned is refused by the daemon if another one waits.
+        """
+        fake = FakeController()
+        async with daemon(tmp_path, shop=fake) as terminal:
+            ended = await terminal.typed("override", "--by", "ann", "--why", "because", "--change-set", "0123abcd")
+
+        assert ended.code == 0
+        assert fake.calls == [(Command.OVERRIDE, "ann", "because", "0123abcd")]
+
     @pytest.mark.parametrize("command", ["promote", "override"])
     def test_that_overrules_the_judge_needs_a_reason(self, command: str) -> None:
         """

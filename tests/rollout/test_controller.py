@@ -9,6 +9,8 @@ from math import exp
 
 import pytest
 
+from splitter.change.reasons import Reason
+from splitter.change.rollback_cost import Cost
 from splitter.contracts import Severity
 from splitter.errors import RefusedError, StateError, TemplateError
 from splitter.judge.config import JudgeConfig
@@ -702,6 +704,7 @@ class TestOverride:
             assert event.data["why"] == "backed up"
             assert event.data["reasons"] == ["ST2"]
             assert event.data["change_set"] == (await stage.history()).rollout.change_set  # type: ignore[union-attr]
+            assert stage.alerts.kinds()[-1] == "overridden"
             await stage.reach("SPLITTING")
 
     async def test_that_nobody_gives_ends_the_rollout(self) -> None:
@@ -714,6 +717,24 @@ class TestOverride:
             await stage.reach("ROLLED_BACK", within_s=QUICK.override_deadline_s + 5)
 
             assert f"create {SHADOW}" not in stage.engine.calls
+
+
+class TestUndo:
+    async def test_asks_again_where_data_has_moved_on(self) -> None:
+        """
+        Going back to data of before the promotion needs a reason, which the journal keeps.
+        """
+        moved = Cost(after=50, reasons=(Reason("VO1", "volume:pg", 0, 50, "the volume pg is made anew", "keep it"),))
+        async with staged(cost=moved) as stage:
+            stage.judges.say(Action.PROMOTE)
+            await stage.deploy()
+            await stage.reach("STANDBY")
+            with pytest.raises(RefusedError, match="say --why to go back all the same: the volume pg is made anew"):
+                await stage.command("undo", " ")
+
+            await stage.command("undo", "v2 loses orders")
+
+            await stage.reach("ROLLED_BACK")
 
 
 class TestDeadLive:
