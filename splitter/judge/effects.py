@@ -142,8 +142,8 @@ class Design:
         self._pace = self._pace * kept + now * (1.0 - kept) if self._pace else now
         self._effects = list(map(self._effect, self._spreads))
 
-    def observe(self, reading: Reading, seconds: float) -> None:
-        """Take in a tick that has been bet on."""
+    def observe(self, reading: Reading, seconds: float, *, more_follows: bool = False) -> None:
+        """Take in a tick that has been bet on.  `more_follows`: nobody asks for effects before the next one."""
         if not reading.is_timed:
             return
         live = (reading.live.e5u, reading.live.e5, *reading.live_above)
@@ -157,6 +157,8 @@ class Design:
         self._open_s += seconds
         if self._open_s >= BLOCK_NEARLY_S:
             self._close()
+            if not more_follows:
+                self._estimate_all()
 
     def state(self) -> dict[str, Any]:
         """Return all that changes, as plain numbers."""
@@ -195,15 +197,17 @@ class Design:
         return INDEPENDENT if effect == INDEPENDENT else effect
 
     def _close(self) -> None:
-        """Close the block and estimate anew."""
+        """Close the block."""
         n_l = (self._n_l, self._n_l, *[self._m_l] * (self._quantities - 2))
         n_c = (self._n_c, self._n_c, *[self._m_c] * (self._quantities - 2))
         self._blocks.append(_Block(tuple(self._x_l), n_l, tuple(self._x_c), n_c))
         self._closed += 1
         if self._closed % BLOCKS_A_MINUTE == 0:
             self._minutes.append(_summed(list(self._blocks)[-BLOCKS_A_MINUTE:]))
-        self._spreads = list(map(self._estimate, zip(*map(_columns, self._blocks), strict=True), self._by_minute()))
         self._reset()
+
+    def _estimate_all(self) -> None:
+        self._spreads = list(map(self._estimate, zip(*map(_columns, self._blocks), strict=True), self._by_minute()))
 
     def _estimate(
         self, blocks: Sequence[tuple[float, ...]], minutes: Sequence[tuple[float, ...]]

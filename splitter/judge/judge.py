@@ -354,7 +354,8 @@ class Judge:
 def _learn(design: Design, scale: Scale, baseline: Baseline) -> None:
     """Take in what live was like, for the design effects."""
     nothing = Counts(bins=(0,) * (len(scale.shadow_us) + 1))
-    for seconds, n, e5, e5u, latency in baseline.blocks:
+    last = len(baseline.blocks) - 1
+    for number, (seconds, n, e5, e5u, latency) in enumerate(baseline.blocks):
         live = Counts(n=n, e5=e5, e5u=e5u, bins=binned(latency, scale.live_us))
         reading = Reading(Tick(0, live=live, shadow=nothing), len(scale.live_us), len(scale.shadow_us))
-        design.observe(reading, seconds)
+        design.observe(reading, seconds, more_follows=number < last)

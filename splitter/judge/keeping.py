@@ -1,7 +1,7 @@
 """Ticks and baselines as plain values, so that what a judge was fed can be kept and fed again (`trace.tick_of`)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from splitter.judge.calibration import Baseline
@@ -14,8 +14,8 @@ def tick_state(tick: Tick) -> dict[str, Any]:
 
 
 def baseline_state(baseline: Baseline) -> dict[str, Any]:
-    """Return `baseline` as plain values."""
-    return asdict(baseline)
+    """Return `baseline` as plain values: numbers and tuples, none of them copied, for there may be many."""
+    return {field.name: getattr(baseline, field.name) for field in fields(baseline)}
 
 
 def baseline_of(state: Mapping[str, Any]) -> Baseline:

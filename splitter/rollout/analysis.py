@@ -9,6 +9,7 @@ before the shadow gets its first request and every few ticks from then on, and w
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 from splitter.contracts import KpiSource
@@ -26,7 +27,7 @@ from splitter.rollout.fed import Before, Fed, Row, coarse, decode, encode, encod
 from splitter.rollout.history import Rollout
 from splitter.rollout.journal import Journal
 from splitter.rollout.options import RolloutOptions
-from splitter.rollout.ring import Ring
+from splitter.rollout.ring import Blocks, Ring
 from splitter.rollout.status import Figures
 
 KEEP_EVERY_TICKS: Final = 5
@@ -64,7 +65,7 @@ class Analysis:
         self._kpis = kpis
         self._journal = journal
         self._lately = Ring(config.baseline_window_s)  # of live: what it is like
-        self._long = Ring(config.design_window_s)  # of live: how much it varies
+        self._blocks = Blocks(config.design_window_s)  # of live: how much it varies
         self._untold: dict[StackId, Resources] = {}  # samples for the next tick
         self._calm: dict[StackId, Resources] = {}  # the last sample before a judge began
         self._judge: Judge | None = None
@@ -86,7 +87,7 @@ class Analysis:
         """Close live's window and keep it for the next baseline."""
         window = self.close(stack)
         self._lately.append(window)
-        self._long.append(window)
+        self._blocks.append(window)
         return window
 
     def close(self, stack: StackId) -> Window:
@@ -103,7 +104,7 @@ class Analysis:
 
     def outlook(self, config: JudgeConfig, options: RolloutOptions) -> JudgePlan:
         """Return what a rollout that began now would show, and when, by what live did lately."""
-        baseline = self._baseline()
+        baseline = self._lately.baseline(tuple(self._blocks))
         rps = baseline.n / baseline.span_s if baseline.span_s > 0 else 0.0
         return plan(config, baseline, rps, [step / WEIGHT_TOTAL for step in options.steps_bp], options.hold_s)
 
@@ -115,7 +116,7 @@ class Analysis:
         The figures of both stacks start anew: from here on they are compared.
         """
         live, shadow = rollout.live.id, rollout.shadow.id
-        baseline = self._baseline()
+        baseline = self._lately.baseline(tuple(self._blocks))
         self._judge = self._judges(from_mapping(rollout.analysis))
         self._judge.calibrate(baseline)
         self._before = Before(baseline=baseline)
@@ -123,7 +124,7 @@ class Analysis:
         self.decision = None
         self.figures = {live: Figures(), shadow: Figures()}
         self._set_edges(live, shadow)
-        self._journal.begin_figures(self._app, rollout.id, encode_past(list(self._lately)))
+        self._journal.begin_figures(self._app, rollout.id, partial(encode_past, list(self._lately)))
         self._keep(rollout.id)
         return self._known(self._judge, baseline)
 
@@ -152,7 +153,7 @@ class Analysis:
         if judge is None or self._tick % KEEP_EVERY_TICKS or not judge.is_stale:
             return None
         windows = self._lately.since(self._lately.ended_s - REFRESH_WINDOW_S)
-        baseline = Baseline.of(merge(windows), list(self._long))
+        baseline = replace(Baseline.of(merge(windows)), blocks=tuple(self._blocks))
         if not judge.refresh(baseline):
             return None
         self._before = replace(self._before, refresh=baseline)
@@ -223,7 +224,7 @@ class Analysis:
         latency = {side: coarse(window.latency) for side, window in seen.items()}
         timeouts = {side: window.outcomes.get("timeout", 0) for side, window in seen.items()}
         row = Row(tick, self._before, latency, timeouts)
-        self._journal.keep_figures(self._app, rollout.id, self._tick, encode(row))
+        self._journal.keep_figures(self._app, rollout.id, self._tick, partial(encode, row))
         self._before = Before()
         self._tick += 1
         if self._tick % KEEP_EVERY_TICKS == 0:
@@ -259,10 +260,6 @@ class Analysis:
             "requests": decision.requests,
             "score": decision.score,
         }
-
-    def _baseline(self) -> Baseline:
-        """Return what live was like lately."""
-        return Baseline.of(merge(self._lately), list(self._long)) if self._lately else Baseline()
 
     @staticmethod
     def _known(judge: Judge, baseline: Baseline) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from splitter.judge.tick import Tick
 from splitter.judge.trace import tick_of
 from splitter.judge.verdict import Decision
 from splitter.model import Counts, Window
-from splitter.rollout.events import plain
 
 Latency = tuple[tuple[int, int], ...]
 
@@ -110,7 +109,7 @@ def decode(text: str) -> Row:
 
 def encode_past(windows: Sequence[Window]) -> list[str]:
     """Return what live did before the judge began, one line a window."""
-    return [_dumps(asdict(_past(window))) for window in windows]
+    return [_dumps(_past(window)) for window in windows]
 
 
 def decode_past(text: str) -> Past:
@@ -120,10 +119,13 @@ def decode_past(text: str) -> Past:
     return Past(kept["seconds"], live, _latency(kept["latency"]), kept["timeouts"])
 
 
-def _past(window: Window) -> Past:
-    return Past(
-        window.ended_s - window.started_s, window.counts, coarse(window.latency), window.outcomes.get("timeout", 0)
-    )
+def _past(window: Window) -> dict[str, Any]:
+    return {
+        "seconds": window.ended_s - window.started_s,
+        "live": asdict(window.counts),
+        "latency": coarse(window.latency),
+        "timeouts": window.outcomes.get("timeout", 0),
+    }
 
 
 def _latency(pairs: Iterable[Sequence[int]]) -> Latency:
@@ -145,4 +147,4 @@ def bucket_top_us(value_us: int) -> int:
 
 
 def _dumps(value: Any) -> str:
-    return json.dumps(plain(value), separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"))

@@ -66,6 +66,8 @@ DELETE FROM figures WHERE app = ? AND rollout NOT IN (
 log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
+Statements = Sequence[tuple[str, Sequence[tuple[object, ...]]]]
+"""SQL, each with the arguments that it is carried out for."""
 
 
 class Journal:
@@ -171,19 +173,24 @@ class Journal:
 
     def keep_analysis(self, app: str, rollout: str, text: str) -> None:
         """Keep the judge's state in place of the former one.  Never waits and never fails: it can be done without."""
-        self._keep(("INSERT OR REPLACE INTO analyses VALUES (?, ?, ?)", [(app, rollout, text)]))
+        self._keep(lambda: [("INSERT OR REPLACE INTO analyses VALUES (?, ?, ?)", [(app, rollout, text)])])
 
-    def keep_figures(self, app: str, rollout: str, tick: int, text: str) -> None:
-        """Keep what the judge was fed at `tick`."""
-        self._keep((_ADD_FIGURES, [(app, rollout, tick, text)]))
+    def keep_figures(self, app: str, rollout: str, tick: int, text: Callable[[], str]) -> None:
+        """Keep what the judge was fed at `tick`; `text` says it, on the journal's thread: it may be long."""
+        self._keep(lambda: [(_ADD_FIGURES, [(app, rollout, tick, text())])])
 
-    def begin_figures(self, app: str, rollout: str, past: Sequence[str]) -> None:
-        """Keep live's `past` as the ticks up to -1.
+    def begin_figures(self, app: str, rollout: str, past: Callable[[], Sequence[str]]) -> None:
+        """Keep live's `past`, said on the journal's thread, as the ticks up to -1.
 
         Lets go of what an earlier judge of the rollout was fed, and of the rollouts of long ago.
         """
-        rows = [(app, rollout, tick, text) for tick, text in enumerate(past, -len(past))]
-        self._keep((_FORGET_ROLLOUT, [(app, rollout)]), (_FORGET_FIGURES, [(app, app)]), (_ADD_FIGURES, rows))
+
+        def statements() -> Statements:
+            texts = past()
+            rows = [(app, rollout, tick, text) for tick, text in enumerate(texts, -len(texts))]
+            return [(_FORGET_ROLLOUT, [(app, rollout)]), (_FORGET_FIGURES, [(app, app)]), (_ADD_FIGURES, rows)]
+
+        self._keep(statements)
 
     async def close(self) -> None:
         """Do what was asked for, close the file and let go of the lock."""
@@ -235,7 +242,7 @@ class Journal:
                 f"cannot {what}: the device has not answered for {WRITE_TIMEOUT_S:g} s; look after the disk"
             ) from None
 
-    def _keep(self, *statements: tuple[str, Sequence[tuple[object, ...]]]) -> None:
+    def _keep(self, statements: Callable[[], Statements]) -> None:
         """Carry out each statement for each of its arguments, in one transaction."""
         if self._pending >= PENDING_MAX:
             return
@@ -246,10 +253,11 @@ class Journal:
 
         def job() -> None:
             try:
+                found = statements()
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 with self._connection:
                     self._connection.execute("BEGIN IMMEDIATE")
-                    for statement, arguments in statements:
+                    for statement, arguments in found:
                         self._connection.executemany(statement, arguments)
             except sqlite3.Error as error:
                 log.warning("figures could not be kept in %s: %s", self.directory, error)

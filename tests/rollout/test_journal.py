@@ -137,9 +137,9 @@ class TestAnalysis:
         for number in range(2, 4 + FIGURES_KEPT_ROLLOUTS):
             rollout = f"shop-{number}"
             await journal.append(make(START, "shop", Kind.REQUESTED, rollout=rollout))
-            journal.begin_figures("shop", rollout, ())
-            journal.keep_figures("shop", rollout, 0, "first")
-            journal.keep_figures("shop", rollout, 1, "second")
+            journal.begin_figures("shop", rollout, list)
+            journal.keep_figures("shop", rollout, 0, lambda: "first")
+            journal.keep_figures("shop", rollout, 1, lambda: "second")
 
         assert await journal.figures("shop", "shop-2") == []
         assert await journal.figures("shop", "shop-4") == ["first", "second"]
@@ -149,8 +149,8 @@ class TestAnalysis:
         What live did before the judge began is apart from what it was fed, and in order.
         """
         await journal.append(make(START, "shop", Kind.REQUESTED, rollout="shop-2"))
-        journal.begin_figures("shop", "shop-2", ["long ago", "lately"])
-        journal.keep_figures("shop", "shop-2", 0, "first")
+        journal.begin_figures("shop", "shop-2", lambda: ["long ago", "lately"])
+        journal.keep_figures("shop", "shop-2", 0, lambda: "first")
 
         assert await journal.figures("shop", "shop-2", first=-9, end=0) == ["long ago", "lately"]
         assert await journal.figures("shop", "shop-2") == ["first"]
@@ -160,12 +160,12 @@ class TestAnalysis:
         A rollout that is judged anew keeps nothing of before: its ticks are counted from 0 again.
         """
         await journal.append(make(START, "shop", Kind.REQUESTED, rollout="shop-2"))
-        journal.begin_figures("shop", "shop-2", ["past"])
+        journal.begin_figures("shop", "shop-2", lambda: ["past"])
         for tick in range(3):
-            journal.keep_figures("shop", "shop-2", tick, "old")
+            journal.keep_figures("shop", "shop-2", tick, lambda: "old")
 
-        journal.begin_figures("shop", "shop-2", ())
-        journal.keep_figures("shop", "shop-2", 0, "new")
+        journal.begin_figures("shop", "shop-2", list)
+        journal.keep_figures("shop", "shop-2", 0, lambda: "new")
 
         assert await journal.figures("shop", "shop-2", first=-9) == ["new"]
 
