@@ -491,6 +491,29 @@ class TestPrimary:
         answers = [(await client.message()).rpartition(b"\r\n")[2].decode() for _ in range(3)]
         assert answers == ["/up 500000", "/a 0", "/again 1000"]
 
+    async def test_does_not_wait_for_its_copy(self, rig: Rig) -> None:
+        """
+        A client has all its answers, on one connection, before the shadow begins with the first copy.
+        """
+        may_answer = asyncio.Event()
+
+        async def thinks(peer: Peer) -> None:
+            while True:
+                await peer.message()
+                await may_answer.wait()
+                await peer.send(OK)
+
+        await rig.mirrored(tells, thinks)
+        client = await rig.client()
+        for _ in range(5):
+            await client.send(GET)
+            assert (await client.message()).endswith(b"/a 0")
+        assert copies(rig) == {}
+
+        may_answer.set()
+
+        await until(lambda: copies(rig) == {"paired": 5})
+
     async def test_is_not_held_by_a_copy_that_is_not_taken(self, rig: Rig) -> None:
         """
         A copy that the shadow does not read is given up and counted; the upload goes on.

@@ -6,14 +6,19 @@ import pytest
 
 from splitter.change.plan import Plan
 from splitter.errors import RefusedError
+from splitter.judge.config import JudgeConfig
+from splitter.judge.judge import Judge
 from splitter.judge.verdict import Action
 from splitter.model import Mirroring, Pairs
+from splitter.rollout.events import plain
+from splitter.rollout.fed import decode, feed
 from splitter.rollout.options import MirrorOptions
 from splitter.rollout.planning import trouble_with_mirror
 from splitter.template import Template
-from tests.rollout.stage import LIVE, QUICK, SHADOW, staged
+from tests.rollout.stage import APP, LIVE, QUICK, SHADOW, staged
 
 MIRRORED = replace(QUICK, mirror=MirrorOptions(share_bp=2_500, methods=("GET",), for_s=8.0))
+LONG = MirrorOptions(for_s=100.0)
 ISOLATED = replace(QUICK, mirror=MirrorOptions(methods=("GET", "POST"), isolated=True))
 PAIRS = Pairs(n=25, shadow_only=2, live_only=1, latencies_us=((900, 1_000),), other_status=3, other_size=4)
 
@@ -106,6 +111,24 @@ class TestMirroring:
             assert stage.serves == {LIVE: 100}
             assert stage.split is not None
             assert stage.split.shadow is None
+
+    async def test_is_judged_again_from_the_journal(self) -> None:
+        """
+        The journal keeps the pairs: a new judge that is fed with them comes to the same end.
+        """
+        config = JudgeConfig()
+        async with staged(options=replace(MIRRORED, mirror=LONG), judges=Judge, judge=config) as stage:
+            stage.kpis.pairs[SHADOW] = Pairs(n=20, shadow_only=3, other_status=3)
+            await stage.deploy()
+            await stage.reach("ROLLED_BACK")
+            (worse,) = [event for event in await stage.events() if event.kind == "worse"]
+            rows = [decode(text) for text in await stage.journal.figures(APP, "shop-2")]
+
+        judge = Judge(config)
+        decisions = [feed(judge, row) for row in rows]
+        assert worse.data["former_state"] == "MIRRORING"
+        assert decisions[-1].action is Action.ROLLBACK
+        assert plain(decisions[-1].state()) == worse.data["judged"]
 
     async def test_goes_on_after_a_restart(self) -> None:
         """

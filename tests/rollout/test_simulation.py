@@ -6,6 +6,7 @@ its mind, people order things at the wrong time, and the daemon is killed and st
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from splitter.errors import SplitterError
 from splitter.judge.verdict import Action
 from splitter.limits import WEIGHT_TOTAL
 from splitter.rollout.machine import SHADOW_SERVES, Command
+from splitter.rollout.options import MirrorOptions
 from tests.fakes import FakeSwitch
-from tests.rollout.stage import Stage
+from tests.rollout.stage import QUICK, Stage
 
 ACTS_PER_PLAY = 25
 SEEDS = range(100)
+MIRRORED = replace(QUICK, mirror=MirrorOptions(for_s=8.0))  # of every third play
 
 
 class Play:
@@ -107,6 +110,8 @@ class Play:
         if rollout is not None and split is not None and split.shadow_bp == WEIGHT_TOTAL:
             is_promoted = split.shadow is not None and split.shadow.id == rollout.live.id  # by the rollout before
             assert is_promoted or rollout.state in SHADOW_SERVES | {"PROMOTING", "ROLLING_BACK", "HALTED"}
+        if split is not None and split.mirroring is not None:
+            assert split.shadow_bp == 0, "a stack that gets copies has no share"
 
     async def end(self) -> None:
         """Let everything be well again, and time pass."""
@@ -127,7 +132,7 @@ class TestPlay:
         """
         At any time who serves exists; when all is well again one stack is live, serves, and is all that is left.
         """
-        stage = Stage(tmp_path)
+        stage = Stage(tmp_path, options=MIRRORED if seed % 3 == 0 else QUICK)
         play = Play(stage, seed)
         await stage.start()
         await stage.live()
