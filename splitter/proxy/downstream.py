@@ -168,12 +168,13 @@ class ClientConnection(asyncio.Protocol, Timed):
         if at == _HEAD:
             self._inbox = self._inbox + data if self._inbox else data
             self._serve()
+            if self.is_full:  # nothing is served before the client reads
+                self._bound_inbox()
         elif at == _BODY:
             self._read_on(data)
         elif at == _WAIT:
             self._inbox += data
-            if len(self._inbox) > self._gateway.options.pipeline_bytes_max:
-                self._stop(_FULL_INBOX)
+            self._bound_inbox()
 
     def eof_received(self) -> bool:
         """Return whether the connection stays open for what we have to say."""
@@ -281,7 +282,8 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._at = _HEAD
         self._gateway.deadlines.within(self, self._gateway.times.keep_alive)
         if self._inbox or self._is_ended:
-            self._go_on(_FULL_INBOX)
+            if len(self._inbox) <= self._gateway.options.pipeline_bytes_max:
+                self._go_on(_FULL_INBOX)
             self._serve()
 
     def hand_over(self, tunnel: Tunnel) -> tuple[bytes, bool]:
@@ -353,6 +355,7 @@ class ClientConnection(asyncio.Protocol, Timed):
             self._gateway.deadlines.within(self, self._gateway.times.head)
         self._scanned = max(1, len(data))
         self._inbox = data
+        self._go_on(_FULL_INBOX)  # a head has a bound of its own
 
     def _take_head(self, head: RequestHead, rest: bytes) -> None:
         """Start an exchange with as much of the body as has come with the head."""
@@ -380,6 +383,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         else:
             self._at = _BODY
             self._body_bytes = 0
+            self._go_on(_FULL_INBOX)  # which is empty
             if fields.expects_continue and not rest:
                 self.deadline = NEVER  # until the stack has said what it wants, or the client does not wait for that
             else:
@@ -498,6 +502,11 @@ class ClientConnection(asyncio.Protocol, Timed):
         reset(self.transport)
 
     # Reading and deadlines.
+
+    def _bound_inbox(self) -> None:
+        """Stop reading while more has been sent ahead than may be; whoever takes of the inbox goes on."""
+        if len(self._inbox) > self._gateway.options.pipeline_bytes_max:
+            self._stop(_FULL_INBOX)
 
     def _stop(self, why: int) -> None:
         if not self._stops and not self.transport.is_closing():

@@ -6,7 +6,7 @@ import socket
 
 from splitter.model import Endpoint, Split, Stack
 from splitter.proxy.deadlines import NEVER
-from splitter.proxy.downstream import ClientConnection
+from splitter.proxy.downstream import _HEAD, ClientConnection
 from splitter.proxy.upstream import UpstreamConnection
 from tests.proxy.rig import LIVE, OK, WEB, Peer, Rig, hangs, serves, settle, until
 
@@ -46,6 +46,41 @@ class TestBackpressure:
 
         assert downstream.transport.get_write_buffer_size() < 1_000_000
         assert not upstream.transport.is_reading()
+
+    async def test_requests_of_a_client_that_reads_nothing_wait_outside(self, rig: Rig) -> None:
+        """
+        Behind answers that are not taken no more is read than may be sent ahead; all is served once they are taken.
+        """
+        body = bytes(40_000)
+        await rig.live(serves(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
+        client = await rig.client()
+        client.hold()
+        client.writer.write(GET * 100_000)
+        await until(lambda: any(each._at == _HEAD and each.is_full for each in rig.listener._clients))
+        (connection,) = rig.listener._clients
+
+        await until(lambda: not connection.transport.is_reading())
+
+        assert len(connection._inbox) < 64 * 1024 + 2 * 256 * 1024
+        client.go_on()
+        for _ in range(1000):
+            assert (await client.head()).startswith(b"HTTP/1.1 200 OK\r\n")
+            assert await client.exactly(len(body)) == body
+
+    async def test_what_is_sent_ahead_stops_nothing(self, rig: Rig) -> None:
+        """
+        Requests beyond the bound, their heads and bodies larger than it, are all served in the end.
+        """
+        await rig.live(serves(), pipeline_bytes_max=4096)
+        client = await rig.client()
+        small = GET * 200
+        large_head = b"GET / HTTP/1.1\r\nHost: shop\r\nX: " + b"x" * 12_000 + b"\r\n\r\n"
+        large_body = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 600000\r\n\r\n" + bytes(600_000)
+
+        client.writer.write((small + large_head + large_body) * 3)
+
+        for _ in range(3 * 202):
+            assert (await client.message()).endswith(b"ok")
 
     async def test_it_goes_on_when_the_client_does(self, rig: Rig) -> None:
         """
@@ -134,7 +169,7 @@ class TestDeadlinesOfClients:
         """
         await rig.live(serves())
         client = await rig.client()
-        await client.send(b"\r\n" * 100_000)
+        await client.send(b"\r\n" * 1000)
         await until(lambda: any(each._scanned for each in rig.listener._clients))
 
         rig.pass_time(15)
