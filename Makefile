@@ -28,6 +28,7 @@ format: $(STAMP)
 	$(RUN)ruff format .
 
 bench: $(STAMP)
+	$(RUN)python -m pip install --quiet --group bench
 	$(RUN)python -m benchmarks
 
 fuzz: $(STAMP)

@@ -55,6 +55,12 @@ def cpu_s(pid: int) -> float:
     return sum(_own_cpu_s(each) for each in [pid, *_children(pid)])
 
 
+def memory_bytes(pid: int) -> int:
+    """Return the memory that a process and its children hold in RAM."""
+    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in [pid, *_children(pid)])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + _START_S_MAX
     while True:

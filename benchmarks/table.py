@@ -6,9 +6,10 @@ gets slower or faster over the minutes moves both.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 
+_UNITS_MB = {"": 2.0**-20, "K": 2.0**-10, "M": 1.0, "G": 2.0**10}
 _UNITS_US = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
 
 
@@ -37,15 +38,15 @@ Round = Mapping[str, Run]
 """The runs of one round, by the proxy's name."""
 
 
-def parse_report(text: str) -> Run:
-    """Return the figures of a report of `wrk --latency`.  Raises ReportError."""
+def parse_report(text: str, *, is_volume: bool = False) -> Run:
+    """Return the figures of a report of `wrk --latency`; `is_volume`: megabytes a second.  Raises ReportError."""
     requests = int(_number(r"(\d+) requests in ", text))
     if not requests:
         raise ReportError(f"no requests in this report:\n{text}")
     sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     return Run(
         requests=requests,
-        per_second=_number(r"Requests/sec:\s+([\d.]+)", text),
+        per_second=_megabytes(text) if is_volume else _number(r"Requests/sec:\s+([\d.]+)", text),
         p50_us=_latency_us("50", text),
         p99_us=_latency_us("99", text),
         errors=(sum(map(int, sockets.groups())) if sockets else 0)
@@ -58,12 +59,51 @@ def ratios(rounds: Sequence[Round], name: str, base: str) -> list[float]:
     return [runs[name].per_second / runs[base].per_second for runs in rounds if name in runs and base in runs]
 
 
-def render(rounds: Sequence[Round], base: str) -> str:
+def run_object(run: Run) -> dict[str, float]:
+    """Return `run` as JSON has it."""
+    return asdict(run)
+
+
+def summary(cases: Mapping[str, Sequence[Round]], names: Sequence[str], base: str) -> str:
+    """Return the table of ratios: a line for each case, a column for each proxy, the median over the rounds."""
+    lines = [f"| relative to {base} | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+    for title, rounds in cases.items():
+        cells = [ratios(rounds, name, base) for name in names]
+        lines.append(f"| {title} | {' | '.join(f'{median(each):.2f}' if each else '–' for each in cells)} |")
+    return "\n".join(lines)
+
+
+def render_latency(rounds: Sequence[Round], direct: str) -> str:
+    """Return the latencies of each proxy, and what it adds to those of `direct`, the lowest p99 first."""
+    names = {name for runs in rounds for name in runs}
+    p99 = {name: median(run.p99_us for run in _runs(rounds, name)) for name in names}
+    lines = ["| | p50 µs | p99 µs | added p50 | added p99 |", "|---|---:|---:|---:|---:|"]
+    for name in sorted(names, key=lambda name: p99[name]):
+        runs = _runs(rounds, name)
+        figures = [f"{median(run.p50_us for run in runs):.0f}", f"{p99[name]:.0f}"]
+        pairs = [(each[name], each[direct]) for each in rounds if name in each and direct in each]
+        if name == direct or not pairs:
+            figures += ["–", "–"]
+        else:
+            figures.append(f"{median(one.p50_us - other.p50_us for one, other in pairs):+.0f}")
+            figures.append(f"{median(one.p99_us - other.p99_us for one, other in pairs):+.0f}")
+        lines.append(f"| {name} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def render_memory(bytes_each: Mapping[str, float]) -> str:
+    """Return what a connection takes in each proxy, the least first."""
+    lines = ["| proxy | KiB per idle connection |", "|---|---:|"]
+    lines += [f"| {name} | {size / 1024:.1f} |" for name, size in sorted(bytes_each.items(), key=lambda pair: pair[1])]
+    return "\n".join(lines)
+
+
+def render(rounds: Sequence[Round], base: str, unit: str = "requests/s") -> str:
     """Return one Markdown table: medians over the rounds, the fastest first, ratios to `base` with their range."""
     names = {name for runs in rounds for name in runs}
     speed = {name: median(run.per_second for run in _runs(rounds, name)) for name in names}
     lines = [
-        f"| proxy | requests/s | relative to {base} | range | p50 µs | p99 µs | CPU µs per request |",
+        f"| proxy | {unit} | relative to {base} | range | p50 µs | p99 µs | CPU µs per request |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [_line(rounds, name, base) for name in sorted(names, key=lambda name: -speed[name])]
@@ -102,6 +142,12 @@ def _number(pattern: str, text: str) -> float:
     """Return the number that `pattern` finds; 0 where it finds none."""
     found = re.search(pattern, text)
     return float(found[1]) if found else 0.0
+
+
+def _megabytes(text: str) -> float:
+    """Return the transfer rate in megabytes (2**20 bytes) a second."""
+    found = re.search(r"Transfer/sec:\s+([\d.]+)([KMG]?)B", text)
+    return float(found[1]) * _UNITS_MB[found[2]] if found else 0.0
 
 
 def _latency_us(percent: str, text: str) -> float:

@@ -4,10 +4,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from benchmarks.site import Site
+
 _CONFIG = """
 global
     nbthread 1
-    maxconn 4096
+    maxconn 12000
+    no strict-limits
 defaults
     mode http
     option http-keep-alive
@@ -16,11 +19,17 @@ defaults
     timeout connect 3s
     timeout client 60s
     timeout server 60s
+    timeout tunnel 60s
 frontend benchmark
+    maxconn 12000
     bind 127.0.0.1:{port}
+    bind 127.0.0.1:{tls_port} ssl crt {both}
+    use_backend echo if {{ path /ws }}
     default_backend origin
 backend origin
     server origin 127.0.0.1:{origin} pool-max-conn 64
+backend echo
+    server echo 127.0.0.1:{echo}
 """
 
 
@@ -32,8 +41,10 @@ def version() -> str | None:
     return said.stdout.split()[2]
 
 
-def proxy(directory: Path, port: int, origin: int) -> list[str]:
+def proxy(directory: Path, site: Site) -> list[str]:
     """Return the command of HAProxy in the foreground."""
     config = directory / "haproxy.cfg"
-    config.write_text(_CONFIG.format(port=port, origin=origin))
+    both = site.certificate.parent / "both.pem"
+    text = _CONFIG.format(port=site.port, tls_port=site.tls_port, origin=site.origin, echo=site.echo, both=both)
+    config.write_text(text)
     return ["haproxy", "-db", "-f", str(config)]

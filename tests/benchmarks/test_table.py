@@ -1,8 +1,21 @@
 """Reports of the load generator, ratios, and the table that people read."""
 
+from dataclasses import replace
+
 import pytest
 
-from benchmarks.table import ReportError, Round, Run, complaints, parse_report, ratios, render
+from benchmarks.table import (
+    ReportError,
+    Round,
+    Run,
+    complaints,
+    parse_report,
+    ratios,
+    render,
+    render_latency,
+    render_memory,
+    summary,
+)
 
 REPORT = """Running 2s test @ http://127.0.0.1:40001/
   1 threads and 32 connections
@@ -36,6 +49,13 @@ class TestParseReport:
         expected = Run(requests=211_575, per_second=100_750.25, p50_us=982, p99_us=1_020_000)
 
         assert expected == parse_report(REPORT)
+
+    @pytest.mark.parametrize(("said", "megabytes"), [("14.50MB", 14.5), ("1.50GB", 1536.0), ("512.00KB", 0.5)])
+    def test_reads_a_volume_in_any_unit(self, said: str, megabytes: float) -> None:
+        """
+        Where bodies count, the rate is in megabytes.
+        """
+        assert parse_report(REPORT.replace("14.50MB", said), is_volume=True).per_second == megabytes
 
     def test_counts_broken_and_refused_requests(self) -> None:
         """
@@ -101,6 +121,52 @@ class TestRender:
         Where the base is not among the proxies, there are no ratios.
         """
         assert render(rounds({"other": 5_000}), "nginx").endswith("| other | 5 000 | – | – | 100 | 2000 | 20.0 |")
+
+
+class TestSummary:
+    def test_has_a_line_for_each_case_and_a_column_for_each_proxy(self) -> None:
+        """
+        Each cell is the median ratio of the case; a proxy that was not measured has none.
+        """
+        expected = [
+            "| relative to nginx | nginx | other | third |",
+            "|---|---:|---:|---:|",
+            "| small | 1.00 | 0.50 | – |",
+            "| large | 1.00 | 0.75 | 2.00 |",
+        ]
+
+        table = summary(
+            {
+                "small": rounds({"nginx": 100, "other": 50}),
+                "large": rounds({"nginx": 100, "other": 75, "third": 200}),
+            },
+            ["nginx", "other", "third"],
+            "nginx",
+        )
+
+        assert expected == table.splitlines()
+
+
+class TestRenderLatency:
+    def test_says_what_a_proxy_adds(self) -> None:
+        """
+        What is added is the difference to no proxy in the same round.
+        """
+        slow = replace(run(1), p50_us=150, p99_us=2_600)
+
+        table = render_latency([{"no proxy": run(1), "other": slow}], "no proxy")
+
+        assert table.splitlines()[2:] == ["| no proxy | 100 | 2000 | – | – |", "| other | 150 | 2600 | +50 | +600 |"]
+
+
+class TestRenderMemory:
+    def test_lists_the_least_first(self) -> None:
+        """
+        Sizes are per connection, in KiB.
+        """
+        table = render_memory({"large": 16 * 1024.0, "small": 512.0})
+
+        assert table.splitlines()[2:] == ["| small | 0.5 |", "| large | 16.0 |"]
 
 
 class TestComplaints:
