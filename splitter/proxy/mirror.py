@@ -47,6 +47,7 @@ _FAILURES: Final = {
 """What counts against the shadow, by the reason of an error; everything else is no fault of its."""
 
 _SLICE_BYTES: Final = 64 * 1024
+_SURPLUS_BYTES_MAX: Final = 1024 * 1024  # a shadow that never stops sending would keep the event loop busy
 
 log = logging.getLogger(__name__)
 
@@ -263,12 +264,15 @@ class Copy(Timed):
         self.forward(payload, trailers)
 
     def forward(self, payload: bytes, trailers: bytes | None) -> None:
-        """Count the body."""
+        """Count the body; what is longer than live's answer by far differs from it, and is not read to its end."""
         self._size += len(payload)
         if trailers is not None:
             connection, self._connection = self._connection, None
             assert connection is not None
             connection.release()
+            self._end_shadow(self._status)
+        elif self._live is not None and self._size > self._live.size + _SURPLUS_BYTES_MAX:
+            self._is_timed = False
             self._end_shadow(self._status)
 
     @_harmless

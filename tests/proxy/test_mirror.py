@@ -72,6 +72,13 @@ async def floods(peer: Peer) -> None:
         await peer.send(b"400\r\n" + b"y" * 1024 + b"\r\n")
 
 
+async def drips(peer: Peer) -> None:
+    """Begin an answer, and do not end it."""
+    await peer.head()
+    await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n")
+    await peer.rest()
+
+
 def pairs(rig: Rig) -> Pairs:
     """Return the pairs so far."""
     return rig.window(SHADOW).pairs or Pairs()
@@ -294,7 +301,7 @@ class TestPairs:
         assert copies(rig) == {"connect": 1}
         assert pairs(rig).shadow_only == 1
 
-    @pytest.mark.parametrize("shadow", [hangs, floods])
+    @pytest.mark.parametrize("shadow", [hangs, drips])
     async def test_count_a_shadow_that_comes_to_no_end(self, rig: Rig, shadow: Script) -> None:
         """
         Live's answer begins a deadline; a shadow that has not ended by then has failed, whatever it sends.
@@ -308,6 +315,18 @@ class TestPairs:
 
         assert copies(rig) == {"timeout": 1}
         assert pairs(rig).shadow_only == 1
+
+    async def test_do_not_read_a_flood_to_its_end(self, rig: Rig) -> None:
+        """
+        An answer that is longer than live's by far is another answer, and nobody need see its end to know that.
+        """
+        await rig.mirrored(serves(), floods)
+
+        assert (await rig.get(GET)).endswith(b"ok")
+        await until(lambda: pairs(rig).n == 1)
+
+        assert pairs(rig) == Pairs(n=1, other_size=1)
+        assert rig.gateway.mirror(SHADOW).open == set()
 
     async def test_count_a_failure_of_live(self, rig: Rig) -> None:
         """
