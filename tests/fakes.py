@@ -25,7 +25,7 @@ from splitter.contracts import (
 )
 from splitter.errors import EngineError, StackError, StaleVersionError
 from splitter.judge.calibration import Baseline
-from splitter.judge.config import JudgeConfig
+from splitter.judge.config import JudgeConfig, Margin
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
 from splitter.model import Counts, Endpoint, Pairs, Resources, Side, Split, Stack, StackId, Window
@@ -407,7 +407,8 @@ class FakeJudge:
         action, may_increase = self._judges.says[max(age for age in self._judges.says if age < self.age)]
         verdict = {Action.ROLLBACK: Verdict.WORSE, Action.PROMOTE: Verdict.NON_INFERIOR}.get(action, Verdict.UNDECIDED)
         sentence = "errors 4.8 % against 0.3 % of live"
-        kpi = KpiVerdict("error_rate", verdict, 0.003, 0.048, 297.0, 125.0, 1.0, 20.0, 600, sentence)
+        figures = (0.003, 0.048, 297.0, 125.0, 1.0, 20.0, 600)
+        kpi = KpiVerdict("error_rate", verdict, *figures, sentence, tolerance=Margin(1.25), promote=Margin(1.5))
         reason = f"{sentence}, 297 : 1, needed 125 : 1; continuing"
         return Decision(action, "error_rate", reason, (kpi,), 50.0, may_increase, 2.0, 125.0, float(self.age), 100)
 

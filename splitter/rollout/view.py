@@ -96,8 +96,12 @@ def _deadline(rollout: Rollout) -> datetime | None:
 
 
 def _verdict_in_s(evidence: tuple[KpiVerdict, ...], shadow: StackStatus | None) -> float | None:
-    """Return how long the KPI that takes longest is still open, at the present rate; None when no end is in sight."""
-    needed = [each.requests_to_verdict for each in evidence if each.verdict is Verdict.UNDECIDED]
+    """Return how long it takes at the present rate until the KPIs that a promotion waits for are decided.
+
+    None when they are, and when no end is in sight for one of them.
+    """
+    open_kpis = [each for each in evidence if each.verdict is Verdict.UNDECIDED and each.promote is not None]
+    needed = [each.requests_to_verdict for each in open_kpis]
     known = [requests for requests in needed if requests is not None]
     if shadow is None or shadow.rps <= 0 or not needed or len(known) < len(needed):
         return None

@@ -1120,6 +1120,25 @@ class TestStatus:
             assert status.deadline == "2026-01-01T00:02:35+00:00"
             assert json.loads(json.dumps(asdict(status)))["rollback_cost"]["level"] == "none"
 
+    async def test_says_when_a_verdict_may_be_expected(self) -> None:
+        """
+        With the real judge, and KPIs among them that are only shown: the guess is of those that a promotion waits for.
+        """
+        async with opened(judges=Judge, judge=JudgeConfig(warmup_s=5)) as stage:
+            stage.kpis.spread_us = 10
+            stage.kpis.rates[SHADOW] = 20
+            await stage.start()
+            await stage.live()
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(8)
+
+            status = stage.controller.status()
+
+            assert [each.kpi for each in status.evidence if each.promote is None]
+            assert status.verdict_in_s is not None
+            assert 1 < status.verdict_in_s < 300
+
     async def test_names_the_end_of_the_standby(self) -> None:
         """
         In standby the way back has a date.

@@ -1,7 +1,9 @@
 """kill -9 of the daemon in every state: afterwards what serves, what the journal says and what runs agree."""
 
 import contextlib
+import json
 import os
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.system.harness import FIRST, SECOND, Daemon, Json, Traffic, eventually, traffic
+from tests.system.harness import APP, FIRST, SECOND, Daemon, Json, Traffic, eventually, traffic
 from tests.system.stories import World, config
 
 WORLDS = [World("process"), pytest.param(World("docker"), marks=pytest.mark.docker)]
@@ -210,3 +212,34 @@ def end_all(world: World, daemon: Daemon) -> None:
                 os.kill(process.pid, 9)
         except (psutil.Error, OSError):
             continue
+
+
+class TestEvidence:
+    async def test_is_not_lost(self, tmp_path: Path) -> None:
+        """
+        Killed in the middle of a split, the daemon goes on with every request that its journal says was judged.
+        """
+        world = World("process")
+        text = config(world, world.release(tmp_path, "one"), rollout={"hold": "1m", "steps": ["20%"]})
+        async with Daemon(tmp_path / "d", text) as daemon:
+            await daemon.ready()
+            async with traffic(daemon) as load:
+                await daemon.deploy(world.release(tmp_path, "two"))
+                await daemon.reaches("SPLITTING")
+                await eventually("a hundred requests are judged", lambda: judged_requests(daemon) > 100)
+                await daemon.kill()
+                kept = judged_requests(daemon)
+                await came_back(daemon, load)
+                await daemon.reaches("SPLITTING")
+                decision = (await daemon.call("GET", f"/apps/{APP}/explain"))["decision"]
+                await daemon.command("rollback")
+                await daemon.reaches("ROLLED_BACK")
+
+        assert decision["requests"] >= kept > 100
+
+
+def judged_requests(daemon: Daemon) -> int:
+    """Return how many requests of the shadow the journal has as judged."""
+    with contextlib.closing(sqlite3.connect(f"file:{daemon.directory}/state/journal.db?mode=ro", uri=True)) as db:
+        rows = db.execute("SELECT text FROM figures WHERE tick >= 0").fetchall()
+    return sum(json.loads(text)["tick"].get("shadow", {"n": 0})["n"] for (text,) in rows)
