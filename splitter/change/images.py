@@ -30,7 +30,7 @@ def with_image(service: Service, found: Fields, value: Value, around: Surroundin
     )
     if service.pull_policy == "build" and service.build is None:
         found["pull_policy"].problem("'build' needs to know how; write build:")
-    if "endpoints" not in found:
+    if "endpoints" not in found and around.is_on:
         _check_image(service, found, value, require_image=around.require_image)
     return service
 

@@ -19,6 +19,11 @@ class Surroundings:
     read: Callable[[str], str] | None
     require_image: bool = True
 
+    @property
+    def is_on(self) -> bool:
+        """Return whether the service is on: what is off need not be complete."""
+        return self.read is not None
+
 
 def read_environment(found: Fields, around: Surroundings) -> dict[str, str]:
     """Return what `env_file` and `environment` say, the latter over the former."""
