@@ -52,6 +52,11 @@ class Peer:
         async with asyncio.timeout(_PATIENCE_S):
             return await self.reader.readexactly(count)
 
+    async def some(self) -> bytes:
+        """Return what has come, and at least a byte; nothing at the end."""
+        async with asyncio.timeout(_PATIENCE_S):
+            return await self.reader.read(65_536)
+
     async def rest(self) -> bytes:
         """Return everything until the other end closes; raises ConnectionResetError if it resets."""
         async with asyncio.timeout(_PATIENCE_S):
