@@ -9,7 +9,7 @@ nothing to do with how long they took.
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from splitter.limits import PAIR_LATENCIES_MAX
@@ -98,7 +98,7 @@ def merged(parts: Iterable[Pairs | None]) -> Pairs | None:
         n=sum(part.n for part in some),
         shadow_only=sum(part.shadow_only for part in some),
         live_only=sum(part.live_only for part in some),
-        latencies_us=tuple(chain.from_iterable(part.latencies_us for part in some))[:PAIR_LATENCIES_MAX],
+        latencies_us=tuple(islice(chain.from_iterable(part.latencies_us for part in some), PAIR_LATENCIES_MAX)),
         other_status=sum(part.other_status for part in some),
         other_size=sum(part.other_size for part in some),
     )

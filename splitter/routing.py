@@ -215,7 +215,7 @@ class Route:
         return self.arms[1] if self._coin(WEIGHT_TOTAL) < mirroring.share_bp else None
 
     def serves(self, stack: StackId) -> bool:
-        """Return whether new requests of this route may go to `stack`."""
+        """Return whether new requests of this route may go to `stack`, but for those of testers."""
         return any(arm.stack == stack and arm.weight for arm in self.arms)
 
     def _prepare(self, random_below: RandomBelow) -> None:

@@ -133,7 +133,13 @@ def _mirror(mirror: Json) -> str:
     alone = f"shadow alone failed {mirror['shadow_only']}, live alone {mirror['live_only']}"
     dropped = sum(mirror["dropped"].values())
     pairs = f"{mirror['pairs']:,}".replace(",", "\u202f")
-    return f"mirror  {pairs} pairs  {alone}" + (f"  {dropped} copies dropped" if dropped else "")
+    times = [mirror["shadow_p50_us"], mirror["live_p50_us"]]
+    parts = [f"mirror  {pairs} pairs", alone]
+    if None not in times:
+        parts.append("p50 {} against {}".format(*map(_milliseconds, times)))
+    if dropped:
+        parts.append(f"{dropped} copies dropped")
+    return "  ".join(parts)
 
 
 def _evidence(verdicts: list[Json]) -> Table:

@@ -6,6 +6,7 @@ Everything is made from values at the moment of asking; dates are ISO 8601 in UT
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median_low
 from typing import Any, Final
 
 from splitter.judge.verdict import Forecast, KpiVerdict
@@ -43,7 +44,8 @@ class MirrorStatus:
     """What copies have shown since the warm-up.
 
     Of `pairs` of answers only the shadow failed in `shadow_only`, only live in `live_only`; `other_status` and
-    `other_size` differ otherwise.  `dropped` counts the copies that make no pair, by the reason.
+    `other_size` differ otherwise.  `dropped` counts the copies that make no pair, by the reason.  The medians are of
+    the same pairs of late, None where none was timed.
     """
 
     pairs: int = 0
@@ -52,6 +54,8 @@ class MirrorStatus:
     other_status: int = 0
     other_size: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    live_p50_us: int | None = None
+    shadow_p50_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +125,18 @@ class Figures:
     def mirror(self) -> MirrorStatus:
         """What the copies of this stack have shown."""
         pairs = self._pairs or Pairs()
-        dropped = {word: count for word, count in sorted(self._copies.items()) if word not in PAIRED}
-        return MirrorStatus(pairs.n, pairs.shadow_only, pairs.live_only, pairs.other_status, pairs.other_size, dropped)
+        late = merged(window.pairs for window in self._recent) or Pairs()
+        medians = [median_low(side) for side in zip(*late.latencies_us, strict=True)] or [None, None]
+        return MirrorStatus(
+            pairs=pairs.n,
+            shadow_only=pairs.shadow_only,
+            live_only=pairs.live_only,
+            other_status=pairs.other_status,
+            other_size=pairs.other_size,
+            dropped={word: count for word, count in sorted(self._copies.items()) if word not in PAIRED},
+            live_p50_us=medians[0],
+            shadow_p50_us=medians[1],
+        )
 
     def of(self, stack: StackId, *, is_up: bool, services: int, uses: Resources | None = None) -> StackStatus:
         """Return the figures as the status of `stack`."""

@@ -50,7 +50,8 @@ class TestStatusView:
         assert lines(replace(SPLITTING, mirror=mirror))[3] == (
             "mirror  1\u202f204 pairs  shadow alone failed 3, live alone 1  6 copies dropped"
         )
-        assert lines(replace(SPLITTING, mirror=replace(mirror, dropped={})))[3].endswith("live alone 1")
+        timed = replace(mirror, dropped={}, live_p50_us=2_400, shadow_p50_us=12_345)
+        assert lines(replace(SPLITTING, mirror=timed))[3].endswith("live alone 1  p50 12 ms against 2.4 ms")
 
     def test_before_the_first_rollout_is_short(self) -> None:
         """

@@ -11,7 +11,7 @@ import pytest
 from splitter.model import Pairs, Split
 from splitter.proxy.mirror import Copy
 from splitter.routing import AllowedTesters
-from tests.proxy.rig import OK, SHADOW, Peer, Rig, Script, hangs, replies, resets, serves, settle, until, within
+from tests.proxy.rig import LIVE, OK, SHADOW, Peer, Rig, Script, hangs, replies, resets, serves, settle, until, within
 
 GET = b"GET /a HTTP/1.1\r\nHost: shop\r\nX-Mine: 1\r\n\r\n"
 TRACED = GET[:-2] + b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n"
@@ -407,6 +407,31 @@ class TestPairs:
         assert first.pairs == Pairs(n=1)
         assert second.pairs is None
         assert rig.window(SHADOW).pairs == Pairs(n=1)
+
+
+class TestFlips:
+    async def test_between_mirror_split_and_neither_lose_nothing(self, rig: Rig) -> None:
+        """
+        Whatever the table says next, every request is answered once, by a stack that it names, and every copy leaves.
+        """
+        await rig.mirrored(serves(), serves())
+        assert rig.split is not None
+        mirrored = rig.split
+        tables = [mirrored, Split(mirrored.live), replace(mirrored, mirroring=None, shadow_bp=5_000), mirrored]
+        client = await rig.client()
+
+        for number in range(200):
+            rig.publish(tables[number % 4])
+            await client.send(GET * 2)
+            assert [(await client.message())[-2:] for _ in range(2)] == [b"ok", b"ok"]
+        await until(lambda: rig.gateway.mirror(SHADOW).open == set())
+
+        served = [sum(rig.outcomes(stack).values()) for stack in (LIVE, SHADOW)]
+        assert sum(served) == 400
+        assert set(rig.outcomes(LIVE)) == set(rig.outcomes(SHADOW)) == {"2xx"}
+        assert sum(copies(rig).values()) == 200
+        assert pairs(rig).n == copies(rig)["paired"]
+        assert rig.gateway.mirror(SHADOW).held == 0
 
 
 class TestEnd:

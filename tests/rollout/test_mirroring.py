@@ -95,6 +95,7 @@ class TestMirroring:
             assert mirror is not None
             assert (mirror.pairs, mirror.shadow_only, mirror.live_only) == (200, 16, 8)
             assert mirror.dropped == {"aborted": 8, "overflow": 40}
+            assert (mirror.live_p50_us, mirror.shadow_p50_us) == (900, 1_000)
 
     async def test_worse_shadow_never_gets_a_share(self) -> None:
         """
