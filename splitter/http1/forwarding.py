@@ -98,8 +98,11 @@ def response_head(head: ResponseHead, connection: bytes, date: bytes, *, is_chun
     `date` is the line for responses that have none.
     """
     fields = head.fields
-    if not fields.has_date:
-        connection = date + connection
+    ours = connection if fields.has_date else date + connection
     if is_chunked:
-        return b"%b\r\n%b%b%b%b\r\n" % (head.line, fields.kept, _CHUNKED, _VIA[head.minor], connection)
-    return b"%b\r\n%b%b%b\r\n" % (head.line, fields.kept, _VIA[head.minor], connection)
+        return b"%b\r\n%b%b%b%b\r\n" % (head.line, fields.kept, _CHUNKED, _VIA[head.minor], ours)
+    sent = head.sent
+    if sent is None or sent[0] != ours:
+        out = b"%b\r\n%b%b%b\r\n" % (head.line, fields.kept, _VIA[head.minor], ours)
+        head.sent = sent = ours, out
+    return sent[1]

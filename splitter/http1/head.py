@@ -219,11 +219,15 @@ class ResponseHead:
     """A response up to its blank line: `line` is the status line as HTTP/1.1, without CRLF.
 
     `minor` is the version that the stack speaks.  `persists`: it keeps its connection open after this response.
+    `text` is what it was read from.  `sent` belongs to `forwarding.response_head`: how it went out, and behind which
+    lines of ours; equal heads of a stack are one object.
     """
 
-    __slots__ = ("fields", "line", "minor", "persists", "status")
+    __slots__ = ("fields", "line", "minor", "persists", "sent", "status", "text")
 
-    def __init__(self, line: bytes, minor: int, status: int, fields: ResponseFields) -> None:
+    def __init__(self, text: bytes, line: bytes, minor: int, status: int, fields: ResponseFields) -> None:
+        self.text = text
+        self.sent: tuple[bytes, bytes] | None = None
         self.line = line
         self.minor = minor
         self.status = status
@@ -299,23 +303,28 @@ def response_end(data: bytes, scanned: int, limits: HeadLimits = HEAD_LIMITS) ->
 
 
 def parse_response(
-    data: bytes, end: int, former: ResponseFields | None = None, limits: HeadLimits = HEAD_LIMITS
+    data: bytes, end: int, former: ResponseHead | None = None, limits: HeadLimits = HEAD_LIMITS
 ) -> ResponseHead:
-    """Return the response head in `data`, whose blank line begins at `end`; `former` as for requests.
+    """Return the response head in `data`, whose blank line begins at `end`.
 
+    `former` is the head of an earlier response: an equal one is that one, and equal field lines are not read again.
     Raises UpstreamError.
     """
+    text = data[: end + 2]
+    if former is not None and text == former.text:
+        return former
     line_end = data.find(b"\r\n")
     line = _STATUS_LINE.fullmatch(data, 0, line_end)
     if line is None:
         raise stack_fault("the status line is not HTTP/1")
     digit, status = line.groups()
     block = data[line_end + 2 : end + 2]
-    fields = former if former is not None and block == former.block else ResponseFields(block, limits)
+    is_known = former is not None and block == former.fields.block
+    fields = former.fields if former is not None and is_known else ResponseFields(block, limits)
     if digit == b"1" and line_end > 12:
-        return ResponseHead(data[:line_end], 1, int(status), fields)
+        return ResponseHead(text, data[:line_end], 1, int(status), fields)
     # An older version, or no space before an empty reason, which many servers leave out.
-    return ResponseHead(b"HTTP/1.1 %b %b" % (status, data[13:line_end]), int(digit), int(status), fields)
+    return ResponseHead(text, b"HTTP/1.1 %b %b" % (status, data[13:line_end]), int(digit), int(status), fields)
 
 
 def _checked_host(value: bytes) -> str:

@@ -266,15 +266,12 @@ class ClientConnection(asyncio.Protocol, Timed):
             reply, self._minor, self._gateway.date_line, is_to_head=self._is_to_head, persists=self.persists
         )
         self._gateway.outbox.post(self.transport, answer)
-        self._end()
+        self.end(is_noted=True)
 
-    def end(self) -> None:
-        """End the exchange: its response has been written."""
-        if self._gateway.access is not None:
+    def end(self, *, is_noted: bool = False) -> None:
+        """End the exchange: its response has been written.  `is_noted`: the access log knows."""
+        if self._gateway.access is not None and not is_noted:
             self._note(self._gateway.access, "answered")
-        self._end()
-
-    def _end(self) -> None:
         self._exchange = None
         if not self.persists:
             self._linger()

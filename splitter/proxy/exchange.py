@@ -172,7 +172,8 @@ class Exchange:
             self._client.answer(NO_STACK)
             return
         self._lane = lane = gateway.lane(choice.arm)
-        pool = lane.pick()
+        pools = lane.pools
+        pool = pools[0] if len(pools) == 1 else lane.pick()  # the usual case without a call
         self._started_s = gateway.monotonic()
         self._choice = choice
         self.control = choice.control

@@ -11,7 +11,7 @@ Cost: claim and put are O(1).
 
 from typing import TYPE_CHECKING
 
-from splitter.http1.head import ResponseFields
+from splitter.http1.head import ResponseHead
 from splitter.model import Endpoint
 from splitter.proxy.deadlines import Deadlines
 from splitter.proxy.outbox import Outbox
@@ -61,7 +61,7 @@ class Pool:
         self.open = 0  # connections, those being made included
         self.in_flight = 0
         self.is_closed = False
-        self.former: ResponseFields | None = None  # of the last response; many answers of a stack have equal fields
+        self.former: ResponseHead | None = None  # of the last response; many answers of a stack have equal heads
         self._connections_max = connections_max
         self._idle_max = idle_max
         self._idle: list[UpstreamConnection] = []

@@ -289,7 +289,7 @@ class UpstreamConnection(asyncio.Protocol, Timed):
             data = data[end + 4 :]
             self._inbox, self._scanned = b"", 0
             if head.status >= 200:
-                self._pool.former = head.fields
+                self._pool.former = head
                 self._begin_body(requester, head, data)
                 return
             if head.status == SWITCHING_PROTOCOLS:

@@ -154,6 +154,20 @@ class TestResponseHead:
             b"",
         ]
 
+    def test_of_one_object_is_made_for_each_kind_of_client(self) -> None:
+        """
+        What one client was sent is not sent to the next one, whose connection ends, nor a second later.
+        """
+        data = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        head = parse_response(data, response_end(data, 0))
+
+        stays, goes = (forwarding.response_head(head, each, DATE) for each in (forwarding.PERSIST, forwarding.CLOSE))
+        later = forwarding.response_head(head, forwarding.PERSIST, b"Date: later\r\n")
+
+        assert (b"Connection: close" in stays, b"Connection: close" in goes) == (False, True)
+        assert (DATE in stays, DATE in later, b"Date: later" in later) == (True, False, True)
+        assert stays == forwarding.response_head(head, forwarding.PERSIST, DATE)
+
     def test_is_dated_once(self) -> None:
         """
         The date of a stack's answer stands; one without gets ours.

@@ -326,6 +326,24 @@ class TestFields:
         assert again(b"GET /3 HTTP/1.1\r\nHost: shop\r\n\r\n").kept == b"Host: shop\r\n"
 
 
+class TestEqualResponses:
+    def test_are_read_once(self) -> None:
+        """
+        The head of a former response stands for an equal one, its fields for equal lines, and neither for others.
+        """
+
+        def read(data: bytes, former: ResponseHead | None = None) -> ResponseHead:
+            return parse_response(data, response_end(data, 0), former)
+
+        first = read(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+        assert read(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", first) is first
+        other = read(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno", first)
+        assert (other.status, other.fields is first.fields) == (404, True)
+        assert read(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", first).minor == 0
+        assert read(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", first).fields.length == 3
+
+
 class TestLimits:
     def test_head_is_bounded(self) -> None:
         """
