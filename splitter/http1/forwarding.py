@@ -79,10 +79,10 @@ def interim_head(head: ResponseHead) -> bytes:
     return b"%b\r\n%b%b\r\n" % (head.line, head.fields.kept, _VIA[head.minor])
 
 
-def switching_head(head: ResponseHead, protocol: bytes) -> bytes:
-    """Return the 101 by which the client's connection becomes one of `protocol`."""
-    kept = head.fields.kept
-    return b"%b\r\n%bConnection: Upgrade\r\nUpgrade: %b\r\n%b\r\n" % (head.line, kept, protocol, _VIA[head.minor])
+def switching_head(head: ResponseHead, protocol: bytes, lines: bytes = b"") -> bytes:
+    """Return the 101 by which the client's connection becomes one of `protocol`, with `lines` of ours."""
+    ours = b"Connection: Upgrade\r\nUpgrade: %b\r\n%b%b" % (protocol, _VIA[head.minor], lines)
+    return b"%b\r\n%b%b\r\n" % (head.line, head.fields.kept, ours)
 
 
 def connection_line(minor: int, persists: bool) -> bytes:

@@ -268,7 +268,8 @@ class Exchange:
         assert connection is not None
         self._connection = None
         self._status = head.status
-        gateway.outbox.post(client.transport, switching_head(head, protocol))
+        self._pool.failures = 0
+        gateway.outbox.post(client.transport, switching_head(head, protocol, self._own_lines()))
         tunnel = Tunnel(gateway, traffic, self._pool, is_websocket=protocol == WEBSOCKET)
         self._count()
         connection.hand_over()

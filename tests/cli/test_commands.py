@@ -334,6 +334,19 @@ class TestValidate:
 
         assert (ended.code, ended.lines[-1]) == (0, f"{tmp_path / 'splitter.yaml'}: good; apps: shop")
 
+    def test_reads_the_certificates(self, tmp_path: Path) -> None:
+        """
+        A certificate that is not there is found before the daemon is started.
+        """
+        tls = "tls: {certificates: [{cert: a.pem, key: a.key}]}"
+        (tmp_path / "splitter.yaml").write_text(GOOD.replace("8080\n", f"8080\n    {tls}\n"))
+        (tmp_path / "compose.yaml").write_text("services: {web: {image: shop, expose: [8000]}}\n")
+
+        ended = typed("validate", "-c", tmp_path / "splitter.yaml")
+
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err == f"splitter: {tmp_path / 'a.pem'}: No such file or directory; name a file that we may read\n"
+
     def test_checks_the_next_version_of_an_app(self, tmp_path: Path) -> None:
         """
         Files that are named are read as a deploy would read them; the templates of the configuration need not exist.

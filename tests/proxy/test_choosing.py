@@ -59,6 +59,17 @@ class TestCookie:
                 assert who(first) == who(again)
                 assert key(again) == ""
 
+    async def test_is_given_with_a_tunnel_too(self, rig: Rig) -> None:
+        """
+        A client whose first request opens a WebSocket gets its cookie with the 101.
+        """
+        agree = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        origins = [await rig.origin(serves(agree)) for _ in range(2)]
+        stacks = [rig.stack(number, origin) for number, origin in enumerate(origins, 1)]
+        await rig.start(Split(stacks[0], stacks[1], 5000, "shop-2", COOKIE))
+
+        assert key(await rig.get(get("Connection: Upgrade", "Upgrade: websocket")))
+
     async def test_is_not_set_while_one_side_has_everything(self, rig: Rig) -> None:
         """
         Without a split there is nothing to remember; a cookie of an earlier one leads nowhere else.
