@@ -14,8 +14,9 @@ the rest of live differ in beyond chance, in blocks of a minute, is what shadow 
 
 Assumes that the shadow's requests hang together as live's do.  What breaks without: a shadow that stalls where live
 never does is taken for worse on stalls, which it is.  An estimate within the noise of estimating is set to 1, and
-nothing is estimated from fewer than 50 hits; until then correlated traffic may fake a difference, which is why gains
-are capped as well (`bank`).  Effects of a tick come from the ticks before it.
+nothing is estimated from fewer than 50 hits or six blocks (one busy neighbour makes hundreds of the difference of
+two); until then correlated traffic may fake a difference, which is why gains are capped as well (`bank`).  Effects of
+a tick come from the ticks before it.
 """
 
 from collections import deque
@@ -31,6 +32,7 @@ from splitter.judge.tick import Reading
 BLOCK_S: Final = 10.0
 BLOCKS_A_MINUTE: Final = 6
 HITS_MIN: Final = 50
+BLOCKS_MIN: Final = 6  # in time; fewer differences say next to nothing of how large they usually are
 _PACE_HALF_LIFE_S: Final = 10.0
 
 
@@ -214,7 +216,7 @@ class Design:
     ) -> tuple[Spread, Spread, float]:
         """Return the effects on one quantity from its blocks of (x_l, n_l, x_c, n_c)."""
         x_l, n_l, x_c, n_c = zip(*blocks, strict=True)
-        if sum(x_l) < HITS_MIN:
+        if sum(x_l) < HITS_MIN or len(blocks) < BLOCKS_MIN:
             return Spread(), Spread(), 1.0
         live = spread_in_time(x_l, n_l)
         if sum(x_c) < HITS_MIN:
@@ -270,4 +272,5 @@ class Lumps:
 
     def _estimate(self) -> None:
         hits, sizes = [x for x, _ in self._blocks], [n for _, n in self._blocks]
-        self.phi = spread_in_time(hits, sizes).phi if sum(hits) >= HITS_MIN else 1.0
+        is_known = sum(hits) >= HITS_MIN and len(sizes) >= BLOCKS_MIN
+        self.phi = spread_in_time(hits, sizes).phi if is_known else 1.0

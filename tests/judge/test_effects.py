@@ -141,6 +141,21 @@ class TestDesign:
         assert design(stalls=True, seconds=20).above(0) == INDEPENDENT
         assert design(stalls=True).errors == INDEPENDENT
 
+    def test_needs_blocks(self) -> None:
+        """
+        Two blocks that differ are no measure of how much blocks differ; from six on they are.
+        """
+        few, enough = Design(1, 1_800.0), Design(1, 1_800.0)
+        for made, seconds in ((few, 50), (enough, 60)):
+            for second in range(seconds):
+                slow = 5 * (second // 10 % 2)
+                made.pace(heaps := Reading(Tick(0, live=Counts(n=5, bins=(5 - slow, slow))), 1, 1), 1.0)
+                made.observe(heaps, 1.0)
+            made.pace(heaps, 1.0)
+
+        assert few.above(0) == INDEPENDENT
+        assert enough.above(0).l > 20
+
     def test_takes_the_largest_of_some_edges(self) -> None:
         """
         A bet on many edges is thinned by the worst of them, on each side.
