@@ -3,6 +3,8 @@
 A hundred examples of each in the suite, the same ones every time; `make fuzz` looks for new ones.
 """
 
+import re
+
 import h11
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -44,6 +46,7 @@ FRAGMENTS = st.sampled_from(
         BEHIND,
     ]
 )  # fmt: skip
+FRAMES = re.compile(rb"(?i)content-length|transfer-encoding")
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), FRAGMENTS | st.just(b"")), max_size=3)
 CUTS = st.lists(st.floats(0, 1), max_size=5)
 
@@ -160,7 +163,7 @@ class TestChunks:
         A body that is complete for us is complete for h11, with the same payload and the same rest.
         """
         mine = unchunked([data])
-        if mine is None or not mine[3]:
+        if mine is None or not mine[3] or FRAMES.search(data):  # h11 reads such trailers, where we drop them
             return
 
         peer = h11.Connection(h11.SERVER)
