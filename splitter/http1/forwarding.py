@@ -92,7 +92,7 @@ def connection_line(minor: int, persists: bool) -> bytes:
     return CLOSE
 
 
-def response_head(head: ResponseHead, connection: bytes, date: bytes, *, is_chunked: bool = False) -> bytes:
+def response_head(head: ResponseHead, connection: bytes, date: bytes, is_chunked: bool = False) -> bytes:
     """Return the head of a final response as a client gets it; `is_chunked`: its body follows in chunks.
 
     `date` is the line for responses that have none.

@@ -266,9 +266,9 @@ class ClientConnection(asyncio.Protocol, Timed):
             reply, self._minor, self._gateway.date_line, is_to_head=self._is_to_head, persists=self.persists
         )
         self._gateway.outbox.post(self.transport, answer)
-        self.end(is_noted=True)
+        self.end(True)
 
-    def end(self, *, is_noted: bool = False) -> None:
+    def end(self, is_noted: bool = False) -> None:
         """End the exchange: its response has been written.  `is_noted`: the access log knows."""
         if self._gateway.access is not None and not is_noted:
             self._note(self._gateway.access, "answered")
@@ -385,7 +385,7 @@ class ClientConnection(asyncio.Protocol, Timed):
                 self.deadline = NEVER  # until the stack has said what it wants, or the client does not wait for that
             else:
                 self._begin_rate()
-        exchange.start(piece, is_sent=is_sent)
+        exchange.start(piece, is_sent)
 
     def _outgoing(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:
         """Return the head as a stack gets it."""
