@@ -9,6 +9,7 @@ Cost: 1 µs for each chunk.  A chunk is written for each piece that arrives, not
 """
 
 import re
+from collections.abc import Container
 from enum import IntEnum
 
 from splitter.errors import DownstreamError
@@ -32,13 +33,14 @@ class ChunkedBody:
     """Reads a body in chunks, piece by piece.
 
     Once `is_complete`, `trailers` are the field lines that may pass on and `rest` is what came behind the body.
-    `feed` raises what `refuse` makes.
+    `feed` raises what `refuse` makes.  `nominated` are the options of the message's Connection.
     """
 
-    __slots__ = ("_at", "_extension_bytes", "_left", "_partial", "_refuse", "rest", "trailers")
+    __slots__ = ("_at", "_extension_bytes", "_left", "_nominated", "_partial", "_refuse", "rest", "trailers")
 
-    def __init__(self, refuse: Refuse) -> None:
+    def __init__(self, refuse: Refuse, nominated: Container[bytes] = ()) -> None:
         self._refuse = refuse
+        self._nominated = nominated
         self._at = _At.SIZE
         self._left = 0  # of the payload of the present chunk
         self._extension_bytes = 0  # so far
@@ -117,7 +119,7 @@ class ChunkedBody:
             if len(data) - place >= TRAILER_BYTES_MAX:
                 raise self._refuse(f"more than {TRAILER_BYTES_MAX} bytes of trailers")
             return -1
-        self.trailers = passable_trailers(data[place : end + 2], self._refuse)
+        self.trailers = passable_trailers(data[place : end + 2], self._refuse, self._nominated)
         self._at = _At.END
         return end + 4
 
@@ -130,11 +132,11 @@ class RequestBody:
 
     __slots__ = ("_bytes_max", "_chunks", "_left", "_taken", "rest")
 
-    def __init__(self, length: int, bytes_max: int) -> None:
+    def __init__(self, length: int, bytes_max: int, nominated: Container[bytes] = ()) -> None:
         """Begin; `bytes_max` bounds the payload, 0 does not.  Raises DownstreamError for a length beyond it."""
         if 0 < bytes_max < length:
             raise _too_large(bytes_max)
-        self._chunks = ChunkedBody(client_fault) if length == CHUNKED else None
+        self._chunks = ChunkedBody(client_fault, nominated) if length == CHUNKED else None
         self._left = length
         self._taken = 0
         self._bytes_max = bytes_max

@@ -112,21 +112,21 @@ def is_fields(block: bytes) -> bool:
     return _FIELDS.fullmatch(block) is not None
 
 
-def passable_trailers(block: bytes, refuse: Refuse) -> bytes:
+def passable_trailers(block: bytes, refuse: Refuse, nominated: Container[bytes]) -> bytes:
     """Return the lines of a trailer section that may pass: none that frames, routes or authenticates (RFC 9110 §6.5.1).
 
-    Raises what `refuse` makes for lines that are not fields.
+    None that Connection nominates passes either (§7.6.1).  Raises what `refuse` makes for lines that are not fields.
     """
     if not is_fields(block):
         raise refuse("a trailer line is not a field")
     lines = block.splitlines(keepends=True) if block else []
     if len(lines) > HEAD_FIELDS_MAX:
         raise refuse(f"more than {HEAD_FIELDS_MAX} trailers")
-    return b"".join([line for line in lines if not _bans_in_trailers(line)])
+    return b"".join([line for line in lines if _may_trail(line.partition(b":")[0].lower(), nominated)])
 
 
-def _bans_in_trailers(line: bytes) -> bool:
-    return line.partition(b":")[0].lower().replace(b"_", b"-") in _NOT_IN_TRAILERS
+def _may_trail(name: bytes, nominated: Container[bytes]) -> bool:
+    return name not in nominated and name.replace(b"_", b"-") not in _NOT_IN_TRAILERS
 
 
 class FieldReader:

@@ -366,7 +366,7 @@ class ClientConnection(asyncio.Protocol, Timed):
             piece, self._inbox, is_sent = b"", rest, True
         else:
             self._inbox = b""
-            self._body = body = RequestBody(fields.length, self._gateway.options.body_bytes_max)
+            self._body = body = RequestBody(fields.length, self._gateway.options.body_bytes_max, fields.options)
             piece, is_sent = body.read(rest)
             if is_sent:
                 self._inbox = body.rest

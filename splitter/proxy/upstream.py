@@ -311,7 +311,7 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         length = head.body_length(self._is_to_head)
         self._persists = head.persists and length != UNTIL_CLOSE
         if length == CHUNKED:
-            self._chunks = ChunkedBody(stack_fault)
+            self._chunks = ChunkedBody(stack_fault, head.fields.options)
             self._at = _CHUNKED
             payload = self._chunks.feed(data)
             requester.respond(head, length, payload, self._trailers())

@@ -122,3 +122,13 @@ class TestTrailers:
 
             assert body.trailers == b"X-Sum: 1\r\nX-Sum: 2\r\n"
         assert last_chunk(body.trailers) == b"0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n"
+
+    def test_that_connection_nominates_end_here(self) -> None:
+        """
+        RFC 9110 §7.6.1: what Connection names is removed from the trailers as well.
+        """
+        body = ChunkedBody(client_fault, {b"x-hop"})
+
+        body.feed(b"0\r\nX-HOP: 1\r\nX-Sum: 2\r\n\r\n")
+
+        assert body.trailers == b"X-Sum: 2\r\n"

@@ -158,6 +158,32 @@ class TestBodies:
         assert seen[1] == b"5\r\nabcde\r\n0\r\nX-Up: 1\r\n\r\n"
         await client.send(GET)  # the connection goes on
 
+    async def test_trailers_of_one_hop_end_here(self, rig: Rig) -> None:
+        """
+        Trailers that Connection names pass in neither direction.
+        """
+        seen = []
+
+        async def answers(peer: Peer) -> None:
+            await peer.head()
+            seen.append(await peer.reader.readuntil(b"\r\n\r\n"))
+            await peer.send(
+                b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"0\r\nX-Hop: 1\r\nX-Sum: 2\r\n\r\n"
+            )
+            await peer.rest()
+
+        await rig.live(answers)
+        client = await rig.client()
+        await client.send(
+            b"POST / HTTP/1.1\r\nHost: shop\r\nTE: trailers\r\nConnection: X-Up\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"0\r\nX-Up: 1\r\nX-Down: 2\r\n\r\n"
+        )
+
+        await client.head()
+        assert await client.reader.readuntil(b"\r\n\r\n") == b"0\r\nX-Sum: 2\r\n\r\n"
+        assert seen == [b"0\r\nX-Down: 2\r\n\r\n"]
+
     async def test_trailers_need_a_client_that_takes_them(self, rig: Rig) -> None:
         """
         Without `TE: trailers` a response's trailers end here.
