@@ -39,8 +39,13 @@ def read_healthcheck(value: Value) -> Healthcheck | None:
         timeout_s=found.read("timeout", read_seconds, given.timeout_s),
         retries=found.read("retries", lambda value: value.number(given.retries), given.retries),
         start_period_s=found.read("start_period", read_seconds, 0.0),
-        start_interval_s=found.read("start_interval", read_seconds, None),
+        start_interval_s=found.read("start_interval", _start_interval, None),
     )
+
+
+def _start_interval(value: Value) -> float:
+    value.note("has effect on engines from API 1.44 on")
+    return read_seconds(value)
 
 
 def _health_test(value: Value) -> tuple[str, ...]:

@@ -63,14 +63,14 @@ SERVICE: Mapping[str, Key] = {
         _DO,
         "image build pull_policy command entrypoint environment env_file working_dir user container_name ports expose"
         " networks network_mode depends_on healthcheck volumes tmpfs labels profiles deploy scale mem_limit cpus"
-        " pids_limit restart stop_signal stop_grace_period extends endpoints label_file links secrets configs"
-        " volumes_from post_start pre_stop hostname domainname mac_address extra_hosts dns dns_opt dns_search"
-        " cap_add cap_drop privileged security_opt read_only group_add devices device_cgroup_rules gpus sysctls"
+        " pids_limit restart stop_signal stop_grace_period extends endpoints label_file links annotations"
+        " secrets configs volumes_from post_start pre_stop hostname domainname mac_address extra_hosts"
+        " dns dns_opt dns_search cap_add cap_drop privileged security_opt read_only group_add devices"
+        " device_cgroup_rules gpus sysctls"
         " tty stdin_open init ipc pid cgroup uts userns_mode cgroup_parent runtime platform logging storage_opt"
         " mem_reservation memswap_limit mem_swappiness cpu_shares cpu_quota cpu_period cpuset cpu_rt_period"
         " cpu_rt_runtime oom_kill_disable oom_score_adj shm_size blkio_config ulimits",
     ),
-    **_note("annotations", "engines below API 1.43 do not know it"),
     **_note("attach", "splitter never attaches to a container's output"),
     **_note("develop", "splitter does not watch source files"),
     **_all(_WINDOWS, "isolation credential_spec cpu_count cpu_percent"),
@@ -101,10 +101,7 @@ PULL_POLICY: Mapping[str, Key] = {
 }
 """Not keys but values: what `pull_policy` may say; `every_…` is as `daily`."""
 
-HEALTHCHECK: Mapping[str, Key] = {
-    **_all(_DO, "test interval timeout retries start_period disable"),
-    **_note("start_interval", "engines below API 1.44 do not know it"),
-}
+HEALTHCHECK: Mapping[str, Key] = _all(_DO, "test interval timeout retries start_period start_interval disable")
 
 PORT: Mapping[str, Key] = {
     **_all(_DO, "target published protocol host_ip"),
@@ -194,8 +191,7 @@ EXTERNAL: Mapping[str, Key] = _all(_DO, "name")
 """The old form `external: {name: x}` of networks and volumes."""
 
 NETWORK: Mapping[str, Key] = {
-    **_all(_DO, "name driver driver_opts internal external labels attachable ipam enable_ipv6"),
-    **_later("enable_ipv4", "remove it"),
+    **_all(_DO, "name driver driver_opts internal external labels attachable ipam enable_ipv4 enable_ipv6"),
 }
 IPAM: Mapping[str, Key] = _all(_DO, "driver config options")
 POOL: Mapping[str, Key] = _all(_DO, "subnet ip_range gateway aux_addresses")

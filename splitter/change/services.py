@@ -133,8 +133,13 @@ def _with_surroundings(service: Service, found: Fields) -> Service:
         logging=found.read("logging", _logging, Logging()),
         storage_opt=found.read("storage_opt", Value.options, {}),
         sysctls=found.read("sysctls", read_labels, {}),
-        annotations=found.read("annotations", read_labels, {}),
+        annotations=found.read("annotations", _annotations, {}),
     )
+
+
+def _annotations(value: Value) -> dict[str, str]:
+    value.note("has effect on engines from API 1.43 on")
+    return read_labels(value)
 
 
 def _logging(value: Value) -> Logging:

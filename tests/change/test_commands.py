@@ -1,7 +1,7 @@
 import pytest
 
 from splitter.template import Healthcheck
-from tests.change.compose import mistake, service
+from tests.change.compose import mistake, service, template
 
 
 class TestCommands:
@@ -75,3 +75,12 @@ class TestHealthchecks:
         A test that could not run is refused.
         """
         assert message in mistake(f"healthcheck: {{{text}}}")
+
+    def test_an_interval_for_the_start(self) -> None:
+        """
+        How often a check runs at first is kept, with a note for engines that do not know it.
+        """
+        loaded = template("services: {web: {image: web, healthcheck: {test: x, start_interval: 1s}}}")
+
+        assert loaded.services["web"].healthcheck == Healthcheck(("CMD-SHELL", "x"), start_interval_s=1.0)
+        assert "has effect on engines from API 1.44 on" in loaded.notes[0]

@@ -68,6 +68,22 @@ class TestOrders:
         assert start_order(graph) == (("db",), ("api", "web"))
         assert stop_order(graph) == (("web", "api"), ("db",))
 
+    @given(GRAPHS)
+    def test_every_order_turns_round(self, graph: dict[str, set[str]]) -> None:
+        """
+        Every stack is retired in the reverse of the order that it was started in, and nothing is left behind.
+        """
+        whole = template(graph)
+        if levels(graph) is None:
+            with pytest.raises(TemplateError):
+                stop_order(whole)
+            return
+
+        started = [name for level in start_order(whole) for name in level]
+
+        assert started[::-1] == [name for level in stop_order(whole) for name in level]
+        assert sorted(started) == sorted(graph)
+
     def test_a_loop_is_an_error(self) -> None:
         """
         Services that wait for each other are refused with the shortest loop.

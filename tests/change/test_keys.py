@@ -1,6 +1,10 @@
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 
-from splitter.change import keys
+from splitter.change import keys, labels, reach_risks, state_risks, work_risks
 from splitter.change.keys import Level
 from tests.change.compose import mistake, template
 
@@ -58,3 +62,37 @@ class TestUnknownKeys:
         loaded = template("x-a: 1\nservices: {web: {image: web, x-b: 2, healthcheck: {test: a, x-c: 3}}}")
 
         assert loaded.notes == ()
+
+
+class TestDocument:
+    DOCUMENT = (Path(__file__).parents[2] / "docs" / "templates.md").read_text()
+
+    def test_names_every_key_that_is_refused(self) -> None:
+        """
+        Who reads the page knows which keys of a service cannot be used.
+        """
+        refused = [key for key, row in keys.SERVICE.items() if row.level in {Level.REFUSE, Level.LATER}]
+        refused += [key for key, row in keys.BUILD.items() if row.level in {Level.REFUSE, Level.LATER}]
+
+        assert [key for key in refused if f"`{key}`" not in self.DOCUMENT] == []
+
+    def test_names_every_label_with_what_it_may_say(self) -> None:
+        """
+        The labels by which a template speaks to splitter are on the page.
+        """
+        rows = {line.split("`")[1]: line for line in self.DOCUMENT.splitlines() if line.startswith("| `splitter.")}
+        table = {**labels.SERVICE_LABELS, **labels.VOLUME_LABELS}
+
+        assert set(rows) == set(table)
+        words = {label: [word for word in said if word.isalpha()] for label, said in table.items()}
+        assert [label for label, said in words.items() if not all(f"`{word}`" in rows[label] for word in said)] == []
+
+    def test_names_every_finding(self) -> None:
+        """
+        Each finding of the rollback cost has a row.
+        """
+        rooms = (state_risks, work_risks, reach_risks)
+        reason = re.compile(r'Reason\(\s*"([A-Z]{2}[0-9])"')
+        ids = {found for room in rooms for found in reason.findall(inspect.getsource(room))}
+
+        assert ids == set(re.findall(r"^\| ([A-Z]{2}[0-9]) \|", self.DOCUMENT, re.MULTILINE))

@@ -265,6 +265,7 @@ GOOD: Mapping[tuple[str, ...], Mapping[str, tuple[Any, ...]]] = {
         "volumes": (["/a", "vol:/b:ro", "./c:/c:z", {"type": "tmpfs", "target": "/d"}],),
         "tmpfs": ("/x", ["/x:size=1m", "/y"]),
         "labels": LABELS,
+        "annotations": LABELS,
         "profiles": (["a"],),
         "deploy": (None, {}),
         "scale": (0, "3"),
@@ -347,6 +348,7 @@ GOOD: Mapping[tuple[str, ...], Mapping[str, tuple[Any, ...]]] = {
         "retries": COUNTS,
         "start_period": ("1s",),
         "disable": FLAGS,
+        "start_interval": ("1s",),
     },
     ("services", "ports"): {
         "target": (80, "80"),
