@@ -36,7 +36,14 @@ class StaticProvisioner:
 
     async def check(self, order: StackOrder) -> Sequence[str]:
         """Return every reason why `order` cannot be made; whether anybody answers is not asked yet."""
-        return [problem for routed in order.routed for problem in _problems(routed, order.template)]
+        found = [problem for routed in order.routed for problem in _problems(routed, order.template)]
+        if order.placement.adopted:
+            found.append("servers that run already are live as they are; only a Compose project can be adopted")
+        return found
+
+    async def survey(self, order: StackOrder) -> Sequence[str]:
+        """Nothing is taken over here."""
+        return ()
 
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         """Wait until every endpoint accepts connections, and remember the stack.  Raises StackError."""

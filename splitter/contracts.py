@@ -99,6 +99,13 @@ class Provisioner(Protocol):
         """Return every reason why `order` cannot be made, before anything is made; empty when it can."""
         ...
 
+    async def survey(self, order: StackOrder) -> Sequence[str]:
+        """Return what an operator should know before `order` takes a running project over; empty for other orders.
+
+        Raises EngineError.
+        """
+        ...
+
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         """Bring the stack up until every service is running, or healthy where it has a healthcheck.
 

@@ -39,10 +39,12 @@ class Placement:
     `shared` are services of which base's containers serve this stack too.  `volumes` says the mode of each volume by
     its key; one that is not named is fresh.  `paused` are copied volumes whose writers stand still during the copy.
     `singletons` are services that must not run twice: beside a base they are made, and run from the promotion on.
-    `late` are jobs that run at the promotion, `skipped` are jobs that never run.
+    `late` are jobs that run at the promotion, `skipped` are jobs that never run.  `adopted` is the Compose project of
+    which the running containers are the stack; it is then never made by us.
     """
 
     base: StackId | Literal[""] = ""
+    adopted: str = ""
     shared: tuple[str, ...] = ()
     volumes: Mapping[str, VolumeMode] = field(default_factory=dict)
     paused: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class Placement:
         """Return the placement as plain values for the journal; what is empty is left out."""
         plain: dict[str, Any] = {
             "base": str(self.base),
+            "adopted": self.adopted,
             "shared": list(self.shared),
             "volumes": {key: mode.value for key, mode in self.volumes.items()},
             "paused": list(self.paused),
@@ -74,6 +77,7 @@ class Placement:
         names = ("shared", "paused", "singletons", "late", "skipped")
         return cls(
             base=StackId(plain["base"]) if plain.get("base") else "",
+            adopted=plain.get("adopted", ""),
             volumes={key: VolumeMode(mode) for key, mode in plain.get("volumes", {}).items()},
             **{name: tuple(plain.get(name, ())) for name in names},
         )

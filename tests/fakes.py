@@ -142,6 +142,10 @@ class FakeProvisioner:
         self._ask()
         return tuple(self._engine.refusals)
 
+    async def survey(self, order: StackOrder) -> Sequence[str]:
+        self._ask()
+        return [f"project {order.placement.adopted} is as its template says"] if order.placement.adopted else []
+
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         self._ask()
         self.created.append(order)

@@ -9,6 +9,7 @@ class TestJournal:
         """
         placement = Placement(
             base=StackId("shop-r1"),
+            adopted="old",
             shared=("db",),
             volumes={"data": VolumeMode.SHARE, "cache": VolumeMode.COPY},
             paused=("cache",),
@@ -18,7 +19,7 @@ class TestJournal:
         )
 
         assert placement == Placement.from_mapping(placement.to_mapping())
-        assert len(placement.to_mapping()) == 7
+        assert len(placement.to_mapping()) == 8
 
     def test_knows_nothing_of_stacks_that_stand_alone(self) -> None:
         """

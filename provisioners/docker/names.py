@@ -8,7 +8,7 @@ asked.  The `com.docker.compose.*` labels make `docker compose -p <stack> ps` an
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -37,6 +37,7 @@ LEVEL = "splitter.level"
 KIND = "splitter.kind"
 SHARES = "splitter.shares"
 PRE_STOP = "splitter.pre-stop"
+ADOPTED = "splitter.adopted"
 COMPOSE_VOLUME = "com.docker.compose.volume"
 BUILT_FOR = "splitter.built-for"  # on images alone: a container inherits its image's labels
 
@@ -93,9 +94,10 @@ class RoutedPort:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What every part of a stack says about the stack: the labels of 4.1, read and written.
+    """What every part of a stack says about the stack, read and written as labels.
 
     `services` is what a whole stack cannot do without: replicas by service.  `shares` is what it has of others.
+    `adopted` names the containers of a stack that was not made by us, by service.
     """
 
     installation: str
@@ -107,6 +109,7 @@ class Identity:
     services: Mapping[str, int]
     routed: tuple[RoutedPort, ...]
     shares: Shares = NOTHING
+    adopted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, order: StackOrder, installation: str, routed: Sequence[RoutedPort], shares: Shares = NOTHING) -> Self:
@@ -139,10 +142,13 @@ class Identity:
                 RoutedPort(ServicePort(name, port), target) for name, port, target in json.loads(labels[ROUTED])
             ),
             shares=Shares.read(labels.get(SHARES, "")),
+            adopted={name: tuple(each) for name, each in json.loads(labels.get(ADOPTED, "{}")).items()},
         )
 
     def containers(self) -> list[str]:
         """Return the names of the containers that a whole stack has."""
+        if self.adopted:
+            return [name for service, found in self.adopted.items() if service in self.services for name in found]
         counts = self.services.items()
         return [container_name(self.stack, name, number) for name, count in counts for number in range(1, count + 1)]
 
@@ -158,6 +164,9 @@ class Identity:
             ROUTED: json.dumps([[each.asked.service, each.asked.port, each.target] for each in self.routed]),
             "com.docker.compose.project": self.stack,
             **({SHARES: text} if (text := self.shares.text()) else {}),
+            **(
+                {ADOPTED: json.dumps({name: list(each) for name, each in self.adopted.items()})} if self.adopted else {}
+            ),
         }
 
 
@@ -202,6 +211,28 @@ def volume_labels(identity: Identity, volume: Volume) -> dict[str, str]:
 
 def container_name(stack: StackId, service: str, replica: int) -> str:
     return f"{stack}-{service}-{replica}"
+
+
+def adopting(identity: Identity, adopted: Mapping[str, tuple[str, ...]]) -> Identity:
+    """Return `identity` of a stack that is made of containers that are there: `adopted`, by service."""
+    services = {name: len(found) for name, found in adopted.items() if name in identity.services}
+    return replace(identity, services=services, adopted=adopted)
+
+
+def adopted_labels(identity: Identity, service: str, replica: int) -> dict[str, str]:
+    """Return what the labels of an adopted container would say, if it had been made by us."""
+    kind = Kind.SERVER if service in identity.services else Kind.SINGLETON
+    return {**identity.labels(), SERVICE: service, REPLICA: str(replica), LEVEL: "0", KIND: kind}
+
+
+def marker(stack: StackId) -> str:
+    """Return the name of the empty volume whose labels say which containers an adopted stack is."""
+    return f"{stack}_adopted"
+
+
+def pin(app: str, service: str, revision: int) -> tuple[str, str]:
+    """Return the repository and the tag by which the image of an adopted service is kept."""
+    return f"splitter-keep/{app}-{service}".lower(), f"r{revision}"
 
 
 def built_for(installation: str, stack: StackId) -> str:

@@ -45,6 +45,8 @@ class Parts:
     async def look(self, stack: StackId) -> list[Container]:
         """Return the stack's containers as they are now; one that is just being removed is left out."""
         listed = await self.containers(stack)
+        if not listed and (identity := await self.identity(stack)) is not None and identity.adopted:
+            return await self._adopted(identity)
         found = await asyncio.gather(*(self._inspect(each["Id"]) for each in listed))
         return sorted((each for each in found if each is not None), key=lambda container: container.name)
 
@@ -69,6 +71,16 @@ class Parts:
     async def identity(self, stack: StackId) -> names.Identity | None:
         """Return what `stack` says of itself; None where nothing is left of it."""
         return (await self.identities()).get(stack)
+
+    async def _adopted(self, identity: names.Identity) -> list[Container]:
+        """Return the containers of an adopted stack, with the labels that they would have if we had made them."""
+        found = []
+        for service, containers in sorted(identity.adopted.items()):
+            for replica, name in enumerate(containers, 1):
+                if (container := await self._inspect(name)) is not None:
+                    labels = {**container.labels, **names.adopted_labels(identity, service, replica)}
+                    found.append(replace(container, labels=labels))
+        return found
 
     async def _inspect(self, container: str) -> Container | None:
         try:

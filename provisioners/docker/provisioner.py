@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioners.docker import endpoints, names, preflight, sampling
+from provisioners.docker.adopting import Adopting
 from provisioners.docker.engine import THREADS, Engine
 from provisioners.docker.images import Images
 from provisioners.docker.making import Draft, Making
@@ -51,14 +52,23 @@ class DockerProvisioner:
         self._parts = Parts(self._engine, app, installation)
         self._sharing = Sharing(self._engine, self._parts)
         self._removal = Removal(self._engine, self._parts, self._sharing)
+        self._adopting = Adopting(self._engine, self._parts, installation)
         self._news = News(self._engine, self._parts.labels)
         self._promoting = Promoting(self._engine, self._parts, self._removal, self._news)
         self._told: dict[StackId, Stack] = {}
 
     async def check(self, order: StackOrder) -> Sequence[str]:
+        if order.placement.adopted:
+            return await self._adopting.problems(order)
         return await preflight.problems(self._engine, self._images, self._sharing, order, self._options.endpoint)
 
+    async def survey(self, order: StackOrder) -> Sequence[str]:
+        return await self._adopting.survey(order) if order.placement.adopted else ()
+
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
+        if order.placement.adopted:
+            self._told[order.id] = stack_of(await self._adopting.adopt(order, progress))
+            return self._told[order.id]
         kept: frozenset[str] | None = None
         try:
             if order.again:

@@ -80,6 +80,9 @@ class Removal:
 
     async def _remove(self, stack: StackId, end: Callable[[str], Awaitable[None]]) -> _Outcome:
         uses = await self._sharing.used_by_others(stack)
+        identity = await self._parts.identity(stack)
+        if identity is not None and identity.adopted:
+            return await self._release(identity, uses.containers)
         containers = await self._parts.containers(stack)
         kept = [_name(each) for each in containers if _name(each) in uses.containers]
         going = [each for each in containers if _name(each) not in uses.containers]
@@ -94,6 +97,17 @@ class Removal:
         if not kept:
             await together(self._remove_image(tag) for tag in await self._parts.image_tags(stack))
         return _Outcome(bool(containers or networks or volumes), sorted([*kept, *staying]))
+
+    async def _release(self, identity: names.Identity, used: Collection[str]) -> _Outcome:
+        """Stop the containers of an adopted stack that nobody uses; they stay, as all that is not ours does."""
+        containers = await self._parts.look(identity.stack)
+        await together(self.stop(each.id) for each in containers if each.name not in used and not each.is_still)
+        left = sorted(each.name for each in containers if each.name in used)
+        if not left:
+            for service in identity.adopted:
+                await self._remove_image(":".join(names.pin(identity.app, service, identity.revision)))
+            await self._remove_volume(names.marker(identity.stack))
+        return _Outcome(True, left)
 
     async def _stop(self, container: str) -> None:
         await self.stop(container)

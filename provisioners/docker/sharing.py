@@ -132,6 +132,8 @@ class Sharing:
                 known = identity.shares.services[service].containers
                 there = [await self.parts.named(name, service) for name in known]
                 return known if all(there) else ()
+        if base is not None and base.adopted:
+            return base.adopted.get(service, ())
         summaries = await self.parts.containers(StackId(order.placement.base))
         return tuple(
             sorted(each["Names"][0].lstrip("/") for each in summaries if each["Labels"].get(names.SERVICE) == service)

@@ -119,7 +119,8 @@ def _problems_of_placement(placement: Placement) -> list[str]:
     skipped = [
         f"service {name} would be skipped, which plain processes cannot be; take it out" for name in placement.skipped
     ]
-    return [*shared, *waiting, *skipped]
+    adopted = ["plain processes cannot be adopted, only a Compose project on a Docker engine can"]
+    return [*shared, *waiting, *skipped, *(adopted if placement.adopted else [])]
 
 
 def notes(template: Template) -> list[str]:

@@ -59,6 +59,10 @@ class ProcessProvisioner:
         """Return every reason why `order` cannot be made; empty when it can."""
         return await asyncio.to_thread(programs.problems, order, os.environ)
 
+    async def survey(self, order: StackOrder) -> Sequence[str]:
+        """Nothing is taken over here."""
+        return ()
+
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         """Bring the stack up.  Raises StackError with everything removed; so does cancellation."""
         problems = await self.check(order)

@@ -80,6 +80,10 @@ class _CommandBody(_Body):
     change_set: str = ""
 
 
+class _AdoptBody(_Body):
+    project: str = Field(min_length=1, max_length=BY_CHARS_MAX)
+
+
 class _ParkBody(_Body):
     for_s: float = Field(PARKING_S, gt=0, le=PARKING_S_MAX, allow_inf_nan=False)
 
@@ -115,6 +119,7 @@ def build(controllers: Mapping[str, Controller], door: Door) -> web.Application:
             web.get("/api/v1/apps/{app}/trace", _trace),
             web.post("/api/v1/apps/{app}/plan", _plan),
             web.post("/api/v1/apps/{app}/deploy", _deploy),
+            web.post("/api/v1/apps/{app}/adopt", _adopt),
             web.post("/api/v1/apps/{app}/park", _park),
             web.post("/api/v1/apps/{app}/unpark", _unpark),
             web.post("/api/v1/apps/{app}/{command}", _command),
@@ -303,6 +308,13 @@ async def _deploy(request: web.Request) -> web.Response:
     rollout = await controller.deploy(body.files, by, body.environment, force=body.force, why=body.why)
     outlook = plain(controller.outlook())
     return web.json_response({"app": controller.status().app, "rollout": rollout, "analysis": outlook}, status=202)
+
+
+async def _adopt(request: web.Request) -> web.Response:
+    body = _AdoptBody.model_validate(await _json(request))
+    controller = _controller(request)
+    live, said = await controller.adopt(body.project, body.by or _peer(request))
+    return web.json_response({"app": controller.status().app, "live": live, "sentences": list(said)}, status=202)
 
 
 async def _park(request: web.Request) -> web.Response:

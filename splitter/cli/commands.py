@@ -222,6 +222,31 @@ def events(
 
 
 @app.command()
+def adopt(
+    project: Annotated[str, typer.Argument(help="The Compose project, as `docker compose ls` names it.")],
+    by: By = None,
+    config: ConfigFile = None,
+    socket: Socket = None,
+    named: App = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take over a running Compose project as the live stack of an app that waits for it; restarts nothing."""
+
+    async def ask(client: Client) -> Json:
+        chosen = await calls.only_app(client, named)
+        return await client.post(f"/apps/{chosen}/adopt", {**signature(by, ""), "project": project})
+
+    with told(as_json):
+        answer = call(socket, config, ask)
+        if as_json:
+            put(answer)
+            return
+        for sentence in answer["sentences"]:
+            say(sentence)
+        say(f"{answer['app']}: {project} is taken over as {answer['live']}")
+
+
+@app.command()
 def park(
     time: Annotated[str, typer.Option("--for", help="How long they wait at most, as in 10s.")] = f"{PARKING_S:g}s",
     by: By = None,

@@ -103,6 +103,7 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         judge=judge_config(app.analysis, rollout.deadline, OnUndecided(rollout.on_undecided.value)),
         rollback_cost=CostLimits(warn=app.rollback_cost.warn, override=app.rollback_cost.override),
         on_stop=app.on_stop,
+        waits_for_adoption=app.adopt,
     )
 
 

@@ -254,6 +254,8 @@ class App(Section):
     """How its endpoints are probed."""
     rollback_cost: RollbackCost = RollbackCost()
     """From how many points of rollback cost a person is warned or asked."""
+    adopt: Flag = False
+    """Make no first live stack, but wait for `splitter adopt PROJECT`, which takes over a Compose project that runs."""
     on_stop: OnStop = OnStop.KEEP
     """What becomes of the stacks when the daemon is stopped: they go on running, or are removed."""
 

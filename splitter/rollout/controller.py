@@ -11,11 +11,9 @@ The other rooms: `steering` takes the steps, `effects` carries out what they ord
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from splitter.change.canonical import to_json
 from splitter.change.plan import Plan
 from splitter.contracts import AlertSink, Clock, FoundStack, KpiSource, Provisioner, TrafficSwitch
 from splitter.errors import EngineError, SplitterError, StateError
@@ -24,7 +22,7 @@ from splitter.model import ServicePort, StackId
 from splitter.rollout.analysis import Analysis, Judges
 from splitter.rollout.archive import Archive
 from splitter.rollout.chronicle import Chronicle
-from splitter.rollout.desk import Desk, next_record
+from splitter.rollout.desk import Desk
 from splitter.rollout.effects import Effects, Fact
 from splitter.rollout.events import BATCHED, Event, Kind
 from splitter.rollout.explanation import Explanation
@@ -46,7 +44,6 @@ from splitter.rollout.steering import JUDGED, Steering
 from splitter.rollout.subscription import Subscription
 from splitter.rollout.traffic import Traffic
 from splitter.rollout.view import status_of
-from splitter.template import Template
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +74,6 @@ class Controller:
         self._app = app
         self._journal = journal
         self._reader = reader
-        self._planner = planner
         self._clock = clock
         self._forget = forget
         self._health = health
@@ -200,6 +196,13 @@ class Controller:
         """
         return await self._desk.deploy(files, by, environment, force=force, why=why)
 
+    async def adopt(self, project: str, by: str) -> tuple[StackId, Sequence[str]]:
+        """Take over a running project as the live stack; return its id and what there is to know about it.
+
+        Raises RefusedError where there is a live stack, or the app does not wait for one; TemplateError for its files.
+        """
+        return await self._desk.adopt(project, by)
+
     async def command(self, command: Command, by: str, why: str = "", change_set: str = "") -> None:
         """Carry out what a person orders.  `change_set`: refuse an override unless the rollout is of that change set.
 
@@ -224,7 +227,9 @@ class Controller:
         else:  # what a restart leads to publishes by itself
             data = {"reason": findings.reason, "found": findings.reason}
             self._inbox.put(partial(self._steering.move, findings.kind, data=data))
-        if self._history.live is None:
+        if self._history.live is None and self._app.waits_for_adoption:
+            log.info("%s: waits for `splitter adopt`: no first stack is made", self._app.name)
+        elif self._history.live is None:
             tasks.create_task(self._read_first(), name=f"{self._app.name}: read the template")
         elif findings.live is None and findings.kind is not Kind.LIVE_DIED:
             self._inbox.put(partial(self._steering.order_live, findings.reason))
@@ -289,15 +294,8 @@ class Controller:
                 self._inbox.put(partial(self._incidents.take, News(Kind.LIVE_FAILED, live, data=data)))
                 await self._clock.sleep(pause_s(attempt))
             else:
-                self._inbox.put(partial(self._order_first, template))
+                self._inbox.put(partial(self._desk.order_first, template))
                 return
-
-    async def _order_first(self, template: Template) -> None:
-        placement = self._planner(None, template).placement
-        record = replace(next_record(self._app.name, self._history, template), placement=placement)
-        data = {**record.to_mapping("live"), "reason": "it is the first"}
-        await self._chronicle.write(Kind.LIVE_ORDERED, data=data, templates={record.digest: to_json(template)})
-        self._stacks.keep(record, self._app.rollout.provision_deadline_s)
 
     # --- Facts -------------------------------------------------------------------------------------------------------
 

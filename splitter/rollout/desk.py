@@ -90,6 +90,18 @@ class Desk:
         deployment = Deployment(template, live.digest, tuple(files), plan, by, why)
         return await self._inbox.ask(partial(self._request, deployment))
 
+    async def adopt(self, project: str, by: str) -> tuple[StackId, Sequence[str]]:
+        """Take over a running project as the live stack; return its id and what there is to know about it."""
+        self._check_adopt()
+        template = await asyncio.to_thread(self._reader, self._app.template_files, {})
+        record = self._first_record(template, project)
+        order = self._stacks.ordered(record, "", self._app.rollout.provision_deadline_s, template)
+        if findings := await self._stacks.check(order):
+            raise RefusedError(f"{project} cannot be adopted: " + "; ".join(findings))
+        said = await self._stacks.survey(order)
+        await self._inbox.ask(partial(self._adopt, record, template, by))
+        return record.id, said
+
     async def command(self, command: Command, by: str, why: str, change_set: str) -> None:
         """Carry out what a person orders."""
         self._check_open()
@@ -137,6 +149,24 @@ class Desk:
         found = self._analysis.outlook(self._app.judge, self._app.rollout)
         return {"sentences": list(found.sentences), "warnings": list(found.warnings)}
 
+    async def order_first(self, template: Template) -> None:
+        """Have the first live stack made."""
+        await self._order_live(self._first_record(template), template, "it is the first")
+
+    async def _adopt(self, record: StackRecord, template: Template, by: str) -> None:
+        self._check_adopt()
+        await self._order_live(record, template, f"{by} adopts the running project {record.placement.adopted}", by)
+
+    async def _order_live(self, record: StackRecord, template: Template, reason: str, by: str = "splitter") -> None:
+        data = {**record.to_mapping("live"), "reason": reason}
+        templates = {record.digest: to_json(template)}
+        await self._chronicle.write(Kind.LIVE_ORDERED, by=by, data=data, templates=templates)
+        self._stacks.keep(record, self._app.rollout.provision_deadline_s)
+
+    def _first_record(self, template: Template, adopted: str = "") -> StackRecord:
+        placement = replace(self._planner(None, template).placement, adopted=adopted)
+        return replace(next_record(self._app.name, self._history, template), placement=placement)
+
     async def _command(self, command: Command, by: str, why: str, change_set: str) -> None:
         if self._steering.trouble:
             raise StateError(self._steering.trouble)
@@ -178,6 +208,18 @@ class Desk:
             )
         if self._live_record().id not in self._stacks.up:
             raise RefusedError(f"{self._app.name}: its live stack is not up, so there is nothing to compare with")
+
+    def _check_adopt(self) -> None:
+        """Raise what speaks against any adoption now."""
+        self._check_open()
+        if self._steering.trouble:
+            raise StateError(self._steering.trouble)
+        if self._history.live is not None:
+            raise RefusedError(
+                f"{self._app.name} has the live stack {self._history.live.id}; only the first one is adopted"
+            )
+        if not self._app.waits_for_adoption:
+            raise RefusedError(f"{self._app.name} makes its first stack itself; write `adopt: true` under its name")
 
     async def _planned(self, live: StackRecord, template: Template) -> Plan:
         return self._planner(from_json(await self._journal.template(live.digest)), template)

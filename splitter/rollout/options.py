@@ -172,6 +172,8 @@ class CostLimits:
 class AppOptions:
     """One app: what it is made from, how it is reached, how its rollouts are judged.
 
+    `waits_for_adoption`: the first live stack is a running project that a person names, not one that is made.
+
     `template_files` are absolute paths, merged in this order, of the first live stack; a deploy names its own.
     `environment` holds variables for templates; they win over those of `env_files` and of the daemon itself.
     """
@@ -187,3 +189,4 @@ class AppOptions:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     rollback_cost: CostLimits = CostLimits()
     on_stop: OnStop = OnStop.KEEP
+    waits_for_adoption: bool = False

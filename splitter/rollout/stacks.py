@@ -111,6 +111,10 @@ class Stacks:
         """Return every reason why `order` cannot be made."""
         return await self._provisioner.check(order)
 
+    async def survey(self, order: StackOrder) -> Sequence[str]:
+        """Return what an operator should know before `order` takes a running project over."""
+        return await self._provisioner.survey(order)
+
     async def make(self, record: StackRecord, rollout: str, deadline_s: float) -> Stack:
         """Make the stack of `record` and return it.  Raises StackError; then nothing of it is left."""
         order = await self.order(record, rollout, deadline_s)

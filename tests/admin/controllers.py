@@ -198,6 +198,10 @@ class FakeController:
     def outlook(self) -> JudgePlan:
         return OUTLOOK
 
+    async def adopt(self, project: str, by: str) -> tuple[StackId, list[str]]:
+        self._take("adopt", project, by)
+        return StackId("shop-r1"), [f"web: {project}-web-1 is in sync"]
+
     async def deploy(
         self, files: Sequence[str], by: str, environment: Mapping[str, str], *, force: bool = False, why: str = ""
     ) -> str:

@@ -20,6 +20,20 @@ ME = getpass.getuser()
 HERE = Path.cwd()
 
 
+class TestAdopt:
+    async def test_takes_a_running_project_over(self, tmp_path: Path) -> None:
+        """
+        The project is named as Compose names it; what there is to know about it comes first.
+        """
+        fake = FakeController()
+        async with daemon(tmp_path, shop=fake) as terminal:
+            ended = await terminal.typed("adopt", "old")
+
+        assert ended.code == 0
+        assert ended.lines == ["web: old-web-1 is in sync", "shop: old is taken over as shop-r1"]
+        assert fake.calls == [("adopt", "old", ME)]
+
+
 class TestDeploy:
     async def test_returns_at_once(self, tmp_path: Path) -> None:
         """

@@ -50,7 +50,12 @@ class TestDefaults:
         """
         from splitter.rollout.options import AppOptions
 
-        renamed = {"template_files": "template", "env_files": "env_file", "judge": "analysis"}
+        renamed = {
+            "template_files": "template",
+            "env_files": "env_file",
+            "judge": "analysis",
+            "waits_for_adoption": "adopt",
+        }
         wanted = {renamed.get(name, name) for name in AppOptions.__dataclass_fields__} - {"name"}
 
         assert wanted <= set(App.model_fields)

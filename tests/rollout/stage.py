@@ -72,6 +72,7 @@ class Stage:
     judges: Any = field(default_factory=FakeJudges)
     cost: Cost = field(default_factory=Cost)
     placement: Placement = ALONE
+    waits_for_adoption: bool = False
     template_file: str = "/srv/shop/v1.yaml"
 
     def __post_init__(self) -> None:
@@ -100,6 +101,7 @@ class Stage:
                 routes=(RouteRule(APP, "", "/", "web", 8000),),
                 rollout=self.options,
                 judge=self.judge,
+                waits_for_adoption=self.waits_for_adoption,
             ),
             provisioner=self.provisioner,
             switch=self.switch,

@@ -72,6 +72,13 @@ async def ask(endpoint: Endpoint, path: str) -> str:
             return ""
 
 
+async def heard(endpoint: Endpoint, path: str) -> str:
+    """Return what the app answers once it does: it may have been started only just now."""
+    while not (said := await ask(endpoint, path)):  # noqa: ASYNC110  # the other side is a container
+        await asyncio.sleep(0.05)
+    return said
+
+
 async def soon(event: Any) -> Any:
     """Return what `event` comes to, which is a matter of a second or two."""
     async with asyncio.timeout(DEADLINE_S):

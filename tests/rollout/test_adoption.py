@@ -1,0 +1,82 @@
+"""A running project becomes the first live stack."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from splitter.errors import RefusedError
+from tests.rollout.stage import LIVE, Stage, opened
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """An app that waits for its first stack."""
+    async with opened(waits_for_adoption=True) as stage:
+        await stage.start()
+        await stage.clock.pass_(30)
+        yield stage
+
+
+class TestAdoption:
+    async def test_is_waited_for(self, stage: Stage) -> None:
+        """
+        No first stack is made, and nothing can be deployed beside it.
+        """
+        assert stage.provisioner.created == []
+        with pytest.raises(RefusedError, match="has no live stack yet"):
+            await stage.deploy()
+
+    async def test_makes_the_project_live(self, stage: Stage) -> None:
+        """
+        The project is ordered as the first live stack, in the journal with who did it, and serves when it is up.
+        """
+        live, said = await stage.controller.adopt("old", "ann")
+        await stage.until_ready()
+
+        (made,) = stage.provisioner.created
+        assert (live, made.placement.adopted) == (LIVE, "old")
+        assert said == ["project old is as its template says"]
+        assert await stage.said("live_ordered") == (
+            f"{LIVE} is to be made as the live stack: ann adopts the running project old"
+        )
+        assert stage.serves == {LIVE: 100}
+
+    async def test_is_remembered(self, stage: Stage) -> None:
+        """
+        An adopted stack that died is taken up again, never made: the project's name is kept with it.
+        """
+        await stage.controller.adopt("old", "ann")
+        await stage.until_ready()
+        await stage.kill()
+        await stage.start()
+        await stage.until_ready()
+        stage.provisioner.kill(LIVE)
+        await stage.clock.until(lambda: stage.provisioner.created)
+
+        (again,) = stage.provisioner.created
+        assert (again.placement.adopted, again.again) == ("old", True)
+
+    async def test_is_refused_where_it_cannot_be(self, stage: Stage) -> None:
+        """
+        What the engine has against it, or a live stack, is a reason; nothing is journaled.
+        """
+        stage.engine.refusals.append("there is no such project")
+        with pytest.raises(RefusedError, match="old cannot be adopted: there is no such project"):
+            await stage.controller.adopt("old", "ann")
+        assert await stage.events() == []
+        stage.engine.refusals.clear()
+        await stage.controller.adopt("old", "ann")
+
+        with pytest.raises(RefusedError, match=f"has the live stack {LIVE}; only the first one is adopted"):
+            await stage.controller.adopt("other", "ann")
+
+    async def test_needs_an_app_that_waits(self) -> None:
+        """
+        An app that makes its first stack itself says so, and how to change that.
+        """
+        async with opened(template_file="/srv/shop/none.yaml") as stage:
+            await stage.start()
+            await stage.clock.rest()
+
+            with pytest.raises(RefusedError, match=r"makes its first stack itself; write `adopt: true`"):
+                await stage.controller.adopt("old", "ann")
