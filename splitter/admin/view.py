@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from splitter.admin.client import Json, Update
+from splitter.judge.wording import percent
 
 REDRAWS_PER_S: Final = 8
 
@@ -120,7 +121,7 @@ def _memory(uses: Json | None) -> str:
     """Return how full a stack's memory is, and whether it was started again; nothing where that is not known."""
     if uses is None or uses["memory"] is None or not uses["memory_limit"]:
         return ""
-    memory = f"memory {100 * uses['memory'] / uses['memory_limit']:.0f} %"
+    memory = f"memory {percent(uses['memory'] / uses['memory_limit'])}"
     return f"{memory}, restarts {uses['restarts']}" if uses["restarts"] else memory
 
 

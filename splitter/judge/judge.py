@@ -79,7 +79,7 @@ class Judge:
         """Measure live.  Before it, and with too few requests of live, latencies are not compared."""
         assert self._age_s == 0, "edges are fixed before the first tick"
         self._set_scale(calibrate(self._config, baseline))
-        _learn(self._design, self._scale, baseline)
+        learn(self._design, self._scale, baseline)
 
     @property
     def is_stale(self) -> bool:
@@ -99,7 +99,7 @@ class Judge:
         if scale.provable != self._scale.provable:
             return False
         design = Design(len(scale.live_us), self._config.design_window_s)
-        _learn(design, scale, baseline)
+        learn(design, scale, baseline)
         self._next = scale, design
         return True
 
@@ -351,7 +351,7 @@ class Judge:
         )
 
 
-def _learn(design: Design, scale: Scale, baseline: Baseline) -> None:
+def learn(design: Design, scale: Scale, baseline: Baseline) -> None:
     """Take in what live was like, for the design effects."""
     nothing = Counts(bins=(0,) * (len(scale.shadow_us) + 1))
     last = len(baseline.blocks) - 1

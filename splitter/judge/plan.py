@@ -1,6 +1,7 @@
 """What a judge will be able to see, and when: reckoned from live's figures before anything is started.
 
-The mean gain of a bet for each shadow request, at rates that are assumed, divides what it must gain.  Means hide the
+The mean gain of a bet for each shadow request, at rates that are assumed, and for as much less as live's past says that
+requests share their fate, divides what it must gain.  Means hide the
 spread (a quarter of the runs take half as long again), so figures are said with two digits and a tilde.
 
 Failures and slowness are reckoned at the first step: a shadow that is bad is seen there.  A promotion is reckoned
@@ -15,15 +16,20 @@ from typing import Final
 
 from splitter.judge.calibration import Baseline, Scale, Tails, calibrate, fraction_above
 from splitter.judge.config import LATENCIES, SERIES, JudgeConfig
-from splitter.judge.judge import EVIDENCE_SHARE
+from splitter.judge.effects import Design
+from splitter.judge.judge import EVIDENCE_SHARE, learn
 from splitter.judge.measures import Measure, measure_of
-from splitter.judge.stats import Stratum, expected
+from splitter.judge.stats import Effect, Stratum, expected
+from splitter.judge.tick import Reading, Tick
 from splitter.judge.wording import LABELS, percent, span
+from splitter.model import Counts
 
 ERROR_FACTOR: Final = 10.0
 ERROR_RATE_SHOWN_MIN: Final = 0.01  # a live stack without errors has no tenfold: reckon with 1 % then
 SLOWER_FACTOR: Final = 1.5
 MEDIAN_FACTOR: Final = 1.1
+_PACE_S: Final = 1e6  # of a steady pace: long enough that nothing before counts
+LUMPY: Final = 10.0  # from here on a plan says that live's requests share their fate
 SHARES: Final = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)  # that are suggested
 
 
@@ -91,6 +97,8 @@ class _Outlook:
         self._hold_s = hold_s
         self.scale: Scale = calibrate(config, baseline)
         self._tails = Tails(self.scale.tails)
+        self._design = Design(len(self.scale.live_us), config.design_window_s)
+        learn(self._design, self.scale, baseline)
         self._shares = config.shares()
         rates = {"error_rate": baseline.e5u, "client_error_rate": baseline.e4u}
         self.rates = {kpi: errors / baseline.n if baseline.n else 0.0 for kpi, errors in rates.items()}
@@ -119,7 +127,7 @@ class _Outlook:
                 continue
             rate_l = self.scale.places[kpi].tail if kpi in LATENCIES else self.rates[kpi]
             rate_s = rate_l if measure.equal_proof is None else measure.equal_proof
-            growth = partial(_growth, measure.proofs, rate_s=rate_s, rate_l=rate_l)
+            growth = partial(self._growth, measure, measure.proofs, rate_s=rate_s, rate_l=rate_l)
             proof_s = self._through(steps, target + log(measure.proof_bets), growth, after_s=warm_s)
             if not slowest or proof_s > longest_s:
                 longest_s, slowest = proof_s, kpi
@@ -152,9 +160,36 @@ class _Outlook:
             return None
         alpha = EVIDENCE_SHARE * self.config.false_rollback * self._shares[kpi]
         target = log(1.0 / alpha) + log(measure.worse_bets) + log(2.0)  # half of the wealth is in reserve
-        growth = _growth(measure.worse, share, rate_s=rate_s, rate_l=rate_l)
+        growth = self._growth(measure, measure.worse, share, rate_s=rate_s, rate_l=rate_l)
         needed_s = self._time_for(target / growth, share) if growth > 0 else inf
         return needed_s + self.config.warmup_s if measure.waits_for_warmup else needed_s
+
+    def lumps(self, share: float) -> Iterator[tuple[str, float]]:
+        """Yield each KPI that is compared, with how many of live's requests weigh as one."""
+        for kpi in self.config.kpis:
+            measure = self._measure(kpi)
+            if measure is not None and self._shares[kpi]:
+                yield kpi, self._effect(measure, share).l
+
+    def _growth(
+        self,
+        measure: Measure,
+        bets: Callable[[Stratum], list[float] | None],
+        share: float,
+        *,
+        rate_s: float,
+        rate_l: float,
+    ) -> float:
+        """Return what the best of `bets` gains for each shadow request, of which several may weigh as one."""
+        stratum = expected(share, rate_s, rate_l).thinned(self._effect(measure, share))
+        return max(bets(stratum) or [0.0])
+
+    def _effect(self, measure: Measure, share: float) -> Effect:
+        """Return the design effect at a share: the more requests the shadow has at a time, the more share a fate."""
+        shadow = Counts(n=round(self.rps * share * _PACE_S), bins=(0,) * (len(self.scale.shadow_us) + 1))
+        tick = Tick(0, shadow=shadow)
+        self._design.pace(Reading(tick, len(self.scale.live_us), len(self.scale.shadow_us)), _PACE_S)
+        return measure.effect(self._design)
 
     def _measure(self, kpi: str) -> Measure | None:
         options = self.config.kpis.get(kpi) if kpi not in SERIES else None
@@ -163,11 +198,6 @@ class _Outlook:
     def _time_for(self, requests: float, share: float) -> float:
         """Return how long the shadow takes to get so many requests."""
         return requests / (self.rps * share) if self.rps > 0 else inf
-
-
-def _growth(bets: Callable[[Stratum], list[float] | None], share: float, *, rate_s: float, rate_l: float) -> float:
-    """Return what the best of `bets` gains for each shadow request."""
-    return max(bets(expected(share, rate_s, rate_l)) or [0.0])
 
 
 def _sentences(outlook: _Outlook, steps: Sequence[float]) -> Iterator[str]:
@@ -218,6 +248,12 @@ def _warnings(outlook: _Outlook, steps: Sequence[float], fitting: float | None) 
     if unmeasured:
         answers = outlook.baseline.answers
         yield f"{', '.join(unmeasured)} cannot be compared: live gave only {answers} answers; wait for more traffic"
+    kpi, phi = max(outlook.lumps(steps[-1]), key=lambda each: each[1], default=("", 1.0))
+    if phi >= LUMPY:
+        yield (
+            f"{LABELS[kpi]}: {phi:.0f} of live's requests weigh as one, because they share their fate; proof takes so "
+            "much longer, and on an overloaded host it may not come at all"
+        )
     promotion_s, _ = outlook.promotion_s(steps)
     if promotion_s <= config.max_duration_s or outlook.rps <= 0:
         return

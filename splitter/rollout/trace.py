@@ -40,13 +40,15 @@ def lines(rollout: Rollout, past: Sequence[Past], rows: Sequence[Row], judge: Ju
         yield _dumps(
             {"t": number * tick_s, "live": _side(window.live, window.latency, window.timeouts), "shadow": None}
         )
+    age_s = 0.0
     for row in rows:
         edges = judge.edges(Side.LIVE)
         if row.before.refresh is not None or row.before.extended_s:
             _prepare(judge, row.before)
             yield _dumps({"type": "state", "state": judge.state_dict()})
-        yield _dumps(_row(row, tick_s, edges))
+        yield _dumps(_row(row, age_s, edges))
         feed(judge, Row(row.tick))
+        age_s += row.tick.seconds
 
 
 def _prepare(judge: Judge, before: Before) -> None:
@@ -64,7 +66,7 @@ def _header(rollout: Rollout, past: Sequence[Past], rows: Sequence[Row], judge: 
         judge.state_dict(),
         tick_s=rollout.options.tick_s,
         baseline_s=len(past) * rollout.options.tick_s,
-        duration_s=len(rows) * rollout.options.tick_s,
+        duration_s=sum(row.tick.seconds for row in rows),
         lat_unit="us",
         hdr={"lowest": LATENCY_US_MIN, "highest": LATENCY_US_MAX, "digits": DIGITS},
         mem_limit=next(limits, None),
@@ -74,11 +76,11 @@ def _header(rollout: Rollout, past: Sequence[Past], rows: Sequence[Row], judge: 
     )
 
 
-def _row(row: Row, tick_s: float, edges_us: Sequence[int]) -> dict[str, Any]:
+def _row(row: Row, age_s: float, edges_us: Sequence[int]) -> dict[str, Any]:
     tick = row.tick
     live, shadow = (row.latency.get(side.value, ()) for side in (Side.LIVE, Side.SHADOW))
     told = {
-        "t": tick.t * tick_s,
+        "t": round(age_s, 3),
         "w": tick.share,
         "live": _side(tick.live, live, row.timeouts.get(Side.LIVE, 0)),
         "ctl": _side(tick.control, _slice(live, tick.control, edges_us), 0),

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from splitter.judge.calibration import Baseline
+from splitter.judge.calibration import Baseline, Block
 from splitter.judge.config import JudgeConfig, KpiOptions, Margin
 from splitter.judge.plan import JudgePlan, plan
 from tests.judge.worlds import Manners, World, run
@@ -46,6 +46,26 @@ class TestFigures:
         With any amount of traffic the shortest duration remains.
         """
         assert made(rps=100_000).promotion_s == CONFIG.min_duration_s
+
+    def test_requests_that_share_their_fate_take_longer(self) -> None:
+        """
+        A live stack that stalls now and then has fewer facts in as many requests; the plan says so.
+        """
+        calm, stalling = (
+            made(baseline=replace(BASELINE, blocks=tuple(self.block(number, stalls) for number in range(60))))
+            for stalls in (False, True)
+        )
+
+        assert calm.promotion_s == made().promotion_s
+        assert stalling.promotion_s > 2 * calm.promotion_s
+        assert "of live's requests weigh as one, because they share their fate" in stalling.warnings[0]
+
+    @staticmethod
+    def block(number: int, stalls: bool) -> Block:
+        """Return ten seconds of live; in every tenth of those that stall all answers take a second."""
+        if stalls and number % 10 == 0:
+            return Block(10.0, 500, 0, 0, ((1_000_000, 500),))
+        return Block(10.0, 500, 0, 0, ((19_000, 250), (21_000, 250)))
 
     def test_a_median_beyond_its_tolerance_is_seen(self) -> None:
         """
