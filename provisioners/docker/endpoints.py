@@ -3,6 +3,8 @@
 bridge    the container's own address: direct, and a dead app refuses at once.  For an engine on this very host.
 loopback  127.0.0.1 and a port that the engine picks.  It changes with every start of the container, and the engine's
           port helper accepts connections although nobody listens behind it, so "connected" proves nothing there.
+network   the container's own address too, for a splitter that runs in a container of the same engine: that joins the
+          network of each stack, which restarts nothing.
 """
 
 import asyncio
@@ -10,30 +12,44 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from provisioners.docker import names
 from provisioners.docker.containers import Image
 from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.ourselves import own_container
 from provisioners.docker.state import Container
 from splitter.contracts import StackOrder
 from splitter.model import Endpoint, ServicePort
 from splitter.template import Service
 
-EndpointMode = Literal["auto", "bridge", "loopback"]
-Reach = Literal["bridge", "loopback"]
+EndpointMode = Literal["auto", "bridge", "loopback", "network"]
 
 PROBE_TIMEOUT_S = 2.0
 PROBE_SILENCE_S = 0.2  # a helper that has nobody behind it closes within a millisecond
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How containers are reached; `own` is our own container, where that must join their networks."""
+
+    mode: Literal["bridge", "loopback", "network"]
+    own: str = ""
+
+
 async def reach(mode: EndpointMode, engine: Engine, info: Mapping[str, Any]) -> Reach:
     """Return how to reach containers of `engine`, which says `info` of itself."""
+    if mode == "network":
+        return Reach("network", await own_container(engine) or "")
     if mode != "auto":
-        return mode
+        return Reach(mode)
     if not engine.url.startswith("unix://") or "desktop" in str(info.get("OperatingSystem", "")).lower():
-        return "loopback"
-    return "bridge" if await _is_ours(engine) else "loopback"
+        return Reach("loopback")
+    if await _is_ours(engine):
+        return Reach("bridge")
+    own = await own_container(engine)
+    return Reach("network", own) if own else Reach("loopback")
 
 
 async def _is_ours(engine: Engine) -> bool:

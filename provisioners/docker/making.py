@@ -76,6 +76,9 @@ class Making:
     async def run(self) -> list[Container]:
         """Return all containers that serve the stack once it is ready, its guests among them.  Raises StackError."""
         await all_of(self._network(each) for each in networks_used(self._order) if not each.external)
+        if self._draft.reach.own:
+            for network in networks_used(self._order):
+                await self._sharing.connect(self._draft.reach.own, names.network_name(self._order, network))
         await all_of(self._volume(each) for each in self._volumes_used())
         for key, source in sorted(self._draft.loan.sources.items()):
             await self._copy(key, source)
@@ -192,7 +195,7 @@ class Making:
         if name in self._draft.kept:
             return
         loopback: Sequence[int] = ()
-        if self._draft.reach == "loopback":
+        if self._draft.reach.mode == "loopback":
             loopback = sorted({each.target for each in self._identity.routed if each.asked.service == service.name})
         image = self._images[service.name]
 

@@ -12,6 +12,8 @@ from docker.types import IPAMConfig, IPAMPool
 
 from splitter.template import Network
 
+BRIDGES_MAX = 31  # what the engine's own pools hold, its own bridge among them
+
 Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -23,6 +25,21 @@ def taken(networks: Iterable[Network], existing: Mapping[str, Mapping[str, Any]]
         return any(_overlap(mine, other) for mine in _subnets(network) for other in used)
 
     return frozenset(network.key for network in networks if is_taken(network))
+
+
+def exhausted(own: Iterable[Network], existing: Iterable[Mapping[str, Any]], info: Mapping[str, Any]) -> str:
+    """Return that the engine's own address pools do not suffice for `own`, or an empty text.
+
+    What an operator has given the engine instead (`info` says so) is his business.
+    """
+    new = [each for each in own if each.driver in ("", "bridge") and not each.ipam.pools]
+    there = sum(each.get("Driver") == "bridge" for each in existing)
+    if info.get("DefaultAddressPools") or there + len(new) <= BRIDGES_MAX:
+        return ""
+    return (
+        f"the engine has {there} bridge networks, and its address pools hold {BRIDGES_MAX}: remove those that nobody "
+        "uses (docker network prune), or give it more pools (default-address-pools)"
+    )
 
 
 def ipam_of(network: Network, *, renumbered: bool) -> IPAMConfig | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from provisioners import startup
 from provisioners.docker import documents, endpoints, names, numbering
@@ -12,8 +13,10 @@ from provisioners.docker.images import Images
 from provisioners.docker.sharing import Loan, Sharing
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError
-from splitter.template import Healthcheck, Service
+from splitter.template import Healthcheck, Network, Service
 
+EDGE_LABELS = ("traefik.", "caddy")
+EDGE_VARIABLES = ("VIRTUAL_HOST", "VIRTUAL_PORT", "VIRTUAL_PATH")
 HARMLESS_DEVICES = frozenset(
     f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty", "fuse", "net/tun", "kvm")
 )
@@ -64,7 +67,11 @@ async def inspect(
     problems += await asyncio.to_thread(lambda: list(documents.problems(made.values(), order.template)))
     problems += _devices(order, made.values())
     problems += _unreachable(order)
-    renumbered = await _renumbered(engine, order)
+    problems += _edge_proxies(order, made.values())
+    networks = await engine.read("list networks", lambda client: list(client.networks()))
+    if not order.again and (problem := numbering.exhausted(_own_networks(order), networks, info)):
+        problems.append(problem)
+    renumbered = _renumbered(order, networks)
     return Findings(tuple(routed), reach, loan, renumbered, tuple(problems))
 
 
@@ -82,7 +89,12 @@ def _with_image_checks(services: Mapping[str, Service], images: Mapping[str, Ima
 def _platform(url: str, reach: endpoints.Reach, system: str) -> Iterable[str]:
     if system != "linux":
         yield f"the engine at {url} runs {system} containers; splitter makes Linux containers only"
-    if reach == "loopback" and not url.startswith("unix://") and not _is_here(url):
+    if reach.mode == "network" and not reach.own:
+        yield (
+            f"endpoint: network is for a splitter that runs in a container of this engine ({url}), and it does not: "
+            "write auto"
+        )
+    if reach.mode == "loopback" and not url.startswith("unix://") and not _is_here(url):
         yield f"the engine at {url} is on another host, so its containers' ports cannot be reached from here"
 
 
@@ -113,14 +125,27 @@ def _unreachable(order: StackOrder) -> Iterable[str]:
             yield f"route to {routed}: with network_mode {service.network_mode} it has no address of its own; {remedy}"
 
 
-async def _renumbered(engine: Engine, order: StackOrder) -> frozenset[str]:
+def _edge_proxies(order: StackOrder, services: Iterable[Service]) -> Iterable[str]:
+    """Yield the services that another proxy would find by itself, and lead clients to around splitter."""
+    for service in services if order.placement.base else ():
+        read = [label for label in sorted(service.labels) if label.startswith(EDGE_LABELS)]
+        read += [name for name in sorted(service.environment) if name in EDGE_VARIABLES]
+        if read:
+            yield (
+                f"service {service.name}: another proxy reads {read[0]} and would lead clients to the shadow, around "
+                "splitter; remove it, and let that proxy lead to splitter"
+            )
+
+
+def _own_networks(order: StackOrder) -> list[Network]:
+    return [each for each in networks_used(order) if not each.external]
+
+
+def _renumbered(order: StackOrder, existing: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """Return the keys of the stack's networks whose addresses are taken by others."""
-    own = [each for each in networks_used(order) if not each.external]
-    if not any(network.ipam.pools for network in own):
-        return frozenset()
+    own = _own_networks(order)
     mine = {names.network_name(order, network) for network in own}
-    found = await engine.read("list networks", lambda client: list(client.networks()))
-    return numbering.taken(own, {each["Name"]: each for each in found if each["Name"] not in mine})
+    return numbering.taken(own, {each["Name"]: each for each in existing if each["Name"] not in mine})
 
 
 async def _external(engine: Engine, order: StackOrder) -> list[str]:

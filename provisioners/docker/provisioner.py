@@ -12,6 +12,7 @@ from typing import Any
 
 from provisioners.docker import endpoints, names, preflight, sampling
 from provisioners.docker.adopting import Adopting
+from provisioners.docker.copying import release
 from provisioners.docker.engine import THREADS, Engine
 from provisioners.docker.images import Images
 from provisioners.docker.making import Draft, Making
@@ -20,6 +21,7 @@ from provisioners.docker.parts import Parts
 from provisioners.docker.promoting import Promoting
 from provisioners.docker.removal import Removal
 from provisioners.docker.sharing import Sharing
+from provisioners.docker.state import Container
 from provisioners.docker.watching import Watch, stack_of
 from provisioners.finish import finish
 from splitter.change.engines import is_stateful
@@ -56,6 +58,8 @@ class DockerProvisioner:
         self._news = News(self._engine, self._parts.labels)
         self._promoting = Promoting(self._engine, self._parts, self._removal, self._news)
         self._told: dict[StackId, Stack] = {}
+        self._has_found = False
+        self._reach: endpoints.Reach | None = None
 
     async def check(self, order: StackOrder) -> Sequence[str]:
         if order.placement.adopted:
@@ -85,6 +89,10 @@ class DockerProvisioner:
 
     async def find(self) -> Sequence[FoundStack]:
         containers = await self._parts.containers()
+        if not self._has_found:
+            # Whoever pauses for a copy lets go on, unless it was killed: then it is for us, before anything else.
+            await release(self._engine, [each["Id"] for each in containers if each["State"] == "paused"])
+            self._has_found = True
         parts = [*containers, *await self._parts.networks(), *await self._parts.volumes()]
         by_stack: dict[StackId, list[dict[str, Any]]] = {}
         for part in parts:
@@ -177,6 +185,18 @@ class DockerProvisioner:
                 "what was made of %s is still there, its next create or retirement removes it: %s", stack, error
             )
 
+    async def _join(self, containers: Sequence[Container], identity: names.Identity) -> None:
+        """Join the networks of a stack that is found again: our own container may be another one now."""
+        if self._options.endpoint not in ("auto", "network"):
+            return
+        if self._reach is None:
+            info = await self._engine.read("ask the engine about itself", lambda client: client.info())
+            self._reach = await endpoints.reach(self._options.endpoint, self._engine, info)
+        routed = {each.asked.service for each in identity.routed}
+        if self._reach.own:
+            for network in sorted({each.network for each in containers if each.service in routed}):
+                await self._sharing.connect(self._reach.own, network)
+
     async def _found(self, stack: StackId, parts: Sequence[dict[str, Any]]) -> FoundStack:
         """Return what there is of a stack; a network alone can say what was ordered."""
         containers = await self._parts.look(stack)
@@ -186,5 +206,6 @@ class DockerProvisioner:
         missing = tuple(name for name in (*identity.containers(), *identity.shares.containers) if name not in up)
         if missing:
             return FoundStack(stack, self._app, None, missing)
+        await self._join(containers, identity)
         self._told[stack] = stack_of([*containers, *guests])
         return FoundStack(stack, self._app, self._told[stack])

@@ -93,7 +93,21 @@ class Sharing:
         for guest in shares.services.values():
             for container in guest.containers:
                 for network, aliases in guest.networks.items():
-                    await self._connect(container, network, aliases)
+                    await self.connect(container, network, aliases)
+
+    async def connect(self, container: str, network: str, aliases: tuple[str, ...] = ()) -> None:
+        """Let a container join a network, unless it is in it; nothing is restarted."""
+
+        def connect(client: APIClient) -> None:
+            attached: dict[str, Any] = client.inspect_container(container)["NetworkSettings"]["Networks"] or {}
+            if network not in attached:
+                client.connect_container_to_network(container, network, aliases=list(aliases) or None)
+
+        try:
+            await self._engine.change(f"connect {container} to {network}", connect)
+        except EngineRefusedError as error:
+            if "already exists in network" not in str(error):
+                raise
 
     async def revive(self, shares: Shares) -> None:
         """Start the guests that stand still, and restart those that are not well: their stack is made again."""
@@ -150,18 +164,6 @@ class Sharing:
         if base is not None:
             return [each["Name"] for each in there if each["Labels"][names.STACK] == base.stack]
         return sorted(each["Name"] for each in there if each["Labels"][names.STACK] != order.id)
-
-    async def _connect(self, container: str, network: str, aliases: tuple[str, ...]) -> None:
-        def connect(client: APIClient) -> None:
-            attached: dict[str, Any] = client.inspect_container(container)["NetworkSettings"]["Networks"] or {}
-            if network not in attached:
-                client.connect_container_to_network(container, network, aliases=list(aliases))
-
-        try:
-            await self._engine.change(f"connect {container} to {network}", connect)
-        except EngineRefusedError as error:
-            if "already exists in network" not in str(error):
-                raise
 
 
 async def revive(engine: Engine, container: Container) -> None:

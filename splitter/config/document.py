@@ -307,8 +307,9 @@ class App(Section):
 class Docker(Section):
     host: Text | None = _DOCKER.base_url
     """The engine: `unix:///var/run/docker.sock`, `tcp://…`. Null: DOCKER_HOST, else the usual socket."""
-    endpoint: Literal["auto", "bridge", "loopback"] = _DOCKER.endpoint
-    """How containers are reached: by their own address, by a port of the host's loopback, or as fits the host."""
+    endpoint: Literal["auto", "bridge", "loopback", "network"] = _DOCKER.endpoint
+    """How containers are reached: by their own address, by a port of the host's loopback, by joining their networks (a
+    splitter that runs in a container of the same engine), or as fits the host."""
     pull: Flag = _DOCKER.pull
     """Whether images that are missing are pulled before a rollout."""
 

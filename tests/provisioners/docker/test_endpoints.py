@@ -95,9 +95,9 @@ class TestReach:
         socket, remote = Engine("unix:///nonexistent"), Engine("tcp://127.0.0.1:1")
         info: dict[str, Any] = {"OperatingSystem": "Docker Desktop"}
         try:
-            assert await endpoints.reach("auto", socket, info) == "loopback"
-            assert await endpoints.reach("auto", remote, {}) == "loopback"
-            assert await endpoints.reach("bridge", remote, {}) == "bridge"
+            assert await endpoints.reach("auto", socket, info) == endpoints.Reach("loopback")
+            assert await endpoints.reach("auto", remote, {}) == endpoints.Reach("loopback")
+            assert await endpoints.reach("bridge", remote, {}) == endpoints.Reach("bridge")
         finally:
             await socket.close()
             await remote.close()

@@ -1,6 +1,6 @@
-from typing import Any
+from typing import Any, ClassVar
 
-from provisioners.docker.numbering import ipam_of, taken
+from provisioners.docker.numbering import exhausted, ipam_of, taken
 from splitter.template import Ipam, Network, Pool
 
 
@@ -33,6 +33,26 @@ class TestTaken:
         A network without addresses of its own is numbered by the engine anyway.
         """
         assert frozenset() == taken([Network("plain")], {"none": {}, **existing("10.0.0.0/8")})
+
+
+class TestExhausted:
+    EXISTING: ClassVar = [{"Driver": "bridge"}] * 31 + [{"Driver": "host"}]
+
+    def test_are_pools_that_hold_no_more_bridges(self) -> None:
+        """
+        The engine's own pools hold so many bridges and no more.
+        """
+        found = exhausted([Network("default")], self.EXISTING, {})
+
+        assert found.startswith("the engine has 31 bridge networks, and its address pools hold 31")
+        assert exhausted([Network("default")], self.EXISTING[1:], {}) == ""
+
+    def test_are_no_matter_of_networks_with_addresses_of_their_own(self) -> None:
+        """
+        A fixed subnet, another driver, or pools that an operator has given the engine need none of its own.
+        """
+        assert exhausted([network("fixed", "10.1.0.0/24"), Network("wide", driver="macvlan")], self.EXISTING, {}) == ""
+        assert exhausted([Network("default")], self.EXISTING, {"DefaultAddressPools": [{}]}) == ""
 
 
 class TestIpam:

@@ -1,7 +1,7 @@
 import pytest
 
 from provisioners.docker import DockerOptions
-from provisioners.docker.preflight import _devices, _unreachable
+from provisioners.docker.preflight import _devices, _edge_proxies, _unreachable
 from splitter.model import StackId
 from splitter.placement import ALONE, Placement
 from splitter.template import Device, DeviceRequest, Service
@@ -35,6 +35,25 @@ class TestDevices:
         service = server(devices=(Device("/dev/net/tun", "/dev/net/tun"), Device("/dev/fuse", "/dev/fuse")))
 
         assert list(_devices(order("shop", template(service), WEB, placement=BESIDE), [service])) == []
+
+
+class TestEdgeProxies:
+    @pytest.mark.parametrize(
+        "service",
+        [
+            server(labels={"traefik.enable": "true"}),
+            server(labels={"caddy": "example.org"}),
+            server(environment={"VIRTUAL_HOST": "example.org"}),
+        ],
+    )
+    def test_are_not_told_of_a_shadow(self, service: Service) -> None:
+        """
+        A proxy that finds containers by itself would send users to the shadow, whatever its share is.
+        """
+        (found,) = _edge_proxies(order("shop", template(service), WEB, placement=BESIDE), [service])
+
+        assert "would lead clients to the shadow, around splitter" in found
+        assert list(_edge_proxies(order("shop", template(service), WEB), [service])) == []
 
 
 class TestRoutes:

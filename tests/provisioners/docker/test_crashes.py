@@ -1,0 +1,246 @@
+"""A daemon that dies between any two calls of the engine leaves nothing that the next one does not clean up."""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provisioners.docker import DockerOptions, DockerProvisioner
+from provisioners.docker import provisioner as room
+from splitter.contracts import StackOrder
+from splitter.errors import StackError
+from splitter.model import StackId
+from splitter.placement import Placement, VolumeMode
+from splitter.template import Ipam, Mount, MountType, Network, Pool, Template, Volume
+from tests.provisioners.docker.memory import KilledError, MemoryEngine, World
+from tests.provisioners.docker.stage import WEB, order, server, template
+
+LIVE, SHADOW = StackId("shop-r1"), StackId("shop-r2")
+BESIDE = Placement(
+    base=LIVE,
+    shared=("db",),
+    volumes={"data": VolumeMode.SHARE, "uploads": VolumeMode.COPY},
+    paused=("uploads",),
+    singletons=("worker",),
+)
+CALLS_MIN = 5
+SUBNET = "10.77.0.0/24"
+FIXED = Ipam(pools=(Pool(SUBNET),))
+Story = Callable[[DockerProvisioner], Awaitable[Any]]
+
+
+def shop() -> Template:
+    """Return a web server with uploads, a database with data, a worker."""
+    data, uploads = (Mount(MountType.VOLUME, f"/{key}", key) for key in ("data", "uploads"))
+    return template(
+        server(image="app:1", mounts=(uploads,)),
+        server("db", image="app:1", mounts=(data,), labels={"splitter.stateful": "true"}),
+        server("worker", image="app:1", ports=()),
+        volumes={"data": Volume("data"), "uploads": Volume("uploads")},
+    )
+
+
+def wanted(revision: int, placement: Placement, **keys: Any) -> StackOrder:
+    return order("shop", shop(), revision=revision, placement=placement, **keys)
+
+
+FIRST = wanted(1, Placement(singletons=("worker",)))
+SECOND = wanted(2, BESIDE)
+
+
+@contextlib.contextmanager
+def daemon(world: World, dies_at: int | None = None) -> Iterator[tuple[DockerProvisioner, MemoryEngine]]:
+    """Make a daemon's provisioner over `world`."""
+    engine = MemoryEngine(world, dies_at)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "Engine", lambda *_: engine)
+        yield DockerProvisioner("shop", "home", DockerOptions(endpoint="bridge", pull=False)), engine
+
+
+async def run(world: World, *stories: Story, dies_at: int | None = None) -> int:
+    """Let a daemon live through `stories`, or die in them; return how many calls it made."""
+    with daemon(world, dies_at) as (provisioner, engine):
+        try:
+            for story in stories:
+                await story(provisioner)
+        except KilledError:
+            assert dies_at is not None
+        finally:
+            engine.is_dead = engine.is_dead or dies_at is not None
+            await provisioner.close()
+        return engine.calls
+
+
+async def make_live(provisioner: DockerProvisioner) -> None:
+    await provisioner.create(FIRST, lambda _: None)
+
+
+async def make_shadow(provisioner: DockerProvisioner) -> None:
+    await provisioner.create(SECOND, lambda _: None)
+
+
+async def retire_shadow(provisioner: DockerProvisioner) -> None:
+    await provisioner.retire(SHADOW)
+
+
+async def retire_live(provisioner: DockerProvisioner) -> None:
+    await provisioner.retire(LIVE)
+
+
+async def hand_over(provisioner: DockerProvisioner) -> None:
+    await provisioner.deactivate(LIVE)
+    await provisioner.activate(SHADOW, 30.0)
+
+
+async def make_live_again(provisioner: DockerProvisioner) -> None:
+    await provisioner.create(replace(FIRST, again=True), lambda _: None)
+
+
+async def made(*stories: Story, without: str = "") -> World:
+    """Return a world after `stories`, with rows where live keeps them; somebody removed the container `without`."""
+    world = World()
+    await run(world, make_live)
+    for volume in ("shop-r1_data", "shop-r1_uploads"):
+        world.volumes[volume]["data"].add("row")
+    await run(world, *stories)
+    world.lose(without)
+    return world
+
+
+async def each_death(*before: Story, story: Story, without: str = "") -> list[World]:
+    """Return the worlds that a daemon leaves when it dies at each of the calls of `story`."""
+    calls = await run(await made(*before, without=without), story)
+    assert calls > CALLS_MIN, "there is hardly a call to die at"
+    worlds = []
+    for number in range(calls):
+        world = await made(*before, without=without)
+        await run(world, story, dies_at=number)
+        worlds.append(world)
+    return worlds
+
+
+async def is_live_well(world: World) -> bool:
+    """Return whether live is whole, with its data, on its own network alone, and nothing of it stands still."""
+
+    async def look(provisioner: DockerProvisioner) -> None:
+        found.extend(await provisioner.find())
+
+    found: list[Any] = []
+    await run(world, look)
+    return (
+        [each.id for each in found if each.stack is not None] == [LIVE]
+        and world.networks_of("shop-r1-db-1") == ["shop-r1_default"]
+        and world.volumes["shop-r1_data"]["data"] == {"row"}
+        and not any(each["State"]["Paused"] for each in world.containers.values())
+    )
+
+
+async def clean_up(provisioner: DockerProvisioner) -> None:
+    """Do what a new daemon does: find what there is, and retire what its journal does not know."""
+    for found in await provisioner.find():
+        if found.id != LIVE:
+            await provisioner.retire(found.id)
+
+
+class TestDeath:
+    @pytest.mark.parametrize("story", [make_shadow, retire_shadow], ids=["making", "retiring"])
+    async def test_leaves_nothing_of_a_shadow(self, story: Story) -> None:
+        """
+        Wherever a daemon dies while it makes or retires a shadow, the next one removes it, and live is as it was.
+        """
+        before = (make_shadow,) if story is retire_shadow else ()
+        for world in await each_death(*before, story=story):
+            await run(world, clean_up)
+
+            assert world.of(SHADOW) == []
+            assert await is_live_well(world)
+
+    async def test_leaves_live_to_be_made_again(self) -> None:
+        """
+        Wherever a daemon dies while it makes live again, the next one does it, on the same data.
+        """
+        for world in await each_death(story=make_live_again, without="shop-r1-web-1"):
+            await run(world, make_live_again)
+
+            assert await is_live_well(world)
+
+    async def test_leaves_the_former_live_to_be_retired(self) -> None:
+        """
+        Wherever a daemon dies while it retires the former live, the next one ends it, but for what the new one uses.
+        """
+        for world in await each_death(make_shadow, hand_over, story=retire_live):
+            left: list[str] = []
+
+            async def again(provisioner: DockerProvisioner, left: list[str] = left) -> None:
+                left.extend(await provisioner.retire(LIVE))
+
+            await run(world, again)
+
+            assert left == ["shop-r1-db-1", "shop-r1_data"]
+            assert world.of(LIVE) == ["shop-r1-db-1", "shop-r1_data", "shop-r1_default"]
+            assert world.volumes["shop-r1_data"]["data"] == {"row"}
+
+    async def test_leaves_one_worker_that_runs(self) -> None:
+        """
+        Wherever a daemon dies while it hands the worker over, the next one has it run in the new stack alone.
+        """
+        for world in await each_death(make_shadow, story=hand_over):
+            await run(world, hand_over)
+
+            running = {name: each["State"]["Running"] for name, each in world.containers.items() if "worker" in name}
+            assert running == {"shop-r1-worker-1": False, "shop-r2-worker-1": True}
+
+
+class TestErrors:
+    async def test_of_a_missing_image_come_before_anything_is_made(self) -> None:
+        """
+        404: the image is named before the first call that makes something.
+        """
+        world = World(images=set())
+
+        with pytest.raises(StackError, match="image app:1 is not on the engine"):
+            await run(world, make_live)
+
+        assert world.containers == world.networks == world.volumes == {}
+
+    async def test_of_a_network_that_was_taken_meanwhile(self) -> None:
+        """
+        403: the engine's word about overlapping addresses ends the making, and nothing is left.
+        """
+        world = World()
+        whole = template(server(image="app:1"), networks={"default": Network("default", ipam=FIXED)})
+
+        async def make(provisioner: DockerProvisioner) -> None:
+            await provisioner.create(order("shop", whole, revision=1), take)
+
+        def take(line: str) -> None:
+            if line.startswith("creating network"):
+                world.networks["other"] = {
+                    "Id": "x",
+                    "Name": "other",
+                    "Labels": {},
+                    "IPAM": {"Config": [{"Subnet": SUBNET}]},
+                    "Containers": {},
+                }
+
+        with pytest.raises(StackError, match="Pool overlaps"):
+            await run(world, make)
+
+        assert list(world.networks) == ["other"]
+
+    async def test_of_a_port_leave_no_container(self) -> None:
+        """
+        500: a start that the engine refuses, after the create, removes what was created.
+        """
+        world = World(ports={"8000/tcp"})
+
+        async def make(provisioner: DockerProvisioner) -> None:
+            provisioner._options = DockerOptions(endpoint="loopback", pull=False)
+            await provisioner.create(order("shop", shop(), WEB, revision=1), lambda _: None)
+
+        with pytest.raises(StackError, match="Something else on the host holds that port"):
+            await run(world, make)
+
+        assert world.of(LIVE) == []
