@@ -326,3 +326,18 @@ class TestRequests:
         [line] = lines(logged.access, file)
         assert (line["status"], line["stack"], line["replayed"]) == (200, LIVE, True)
         assert SHADOW not in json.dumps(line)
+
+    async def test_leave_a_line_with_their_101(self, logged: Rig, file: Path) -> None:
+        """
+        A tunnel is one request, answered with the 101; how long it lasts is no time of an answer.
+        """
+        agree = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        await logged.live(serves(agree))
+        client = await logged.client()
+        await client.send(b"GET /chat HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        await client.head()
+        client.close()
+        await until(lambda: logged.gateway.stats().tunnels == 0)
+
+        [line] = lines(logged.access, file)
+        assert (line["target"], line["status"], line["outcome"]) == ("/chat", 101, "answered")

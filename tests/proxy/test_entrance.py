@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from splitter.http1.websocket import CLOSE_GOING_AWAY
 from splitter.model import Split
 from splitter.proxy.options import ListenerOptions, TlsOptions
 from tests.http1.test_preamble import V4, V6, binary
@@ -206,6 +207,26 @@ class TestTls:
 
         await until(lambda: rig.gateway.stats().tunnels == 0)
         assert rig.gateway.in_flight(LIVE) == 0
+
+    async def test_says_goodbye_to_a_tunnel(self, rig: Rig, tmp_path: Path) -> None:
+        """
+        The close frame comes by TLS as well, and behind it, in its time, the end of the connection.
+        """
+        secured(rig, tmp_path)
+        await rig.live(agrees(echoes))
+        client = await connect(rig)
+        await client.send(UPGRADE)
+        await client.head()
+        for each in rig.listener._clients:
+            each.leave()
+        rig.pass_time(5)
+        assert await client.exactly(4) == CLOSE_GOING_AWAY
+
+        rig.pass_time(5)
+
+        assert await client.rest() == b""
+        client.close()
+        await until(lambda: rig.gateway.stats().tunnels == 0)
 
 
 class TestHandshake:
