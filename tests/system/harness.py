@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 APP = f"shop{uuid.uuid4().hex[:6]}"  # of this run alone: names of containers are the engine's
 FIRST, SECOND = f"{APP}-r1", f"{APP}-r2"  # its stacks, in the order of their making
 WAIT_S = 120.0
+ROLLOUT_S = 240.0  # for a verdict, on a machine that is busy
 POLL_S = 0.05
 
 Json = dict[str, Any]
@@ -178,7 +179,7 @@ class Daemon:
     async def state(self, app: str = APP) -> str:
         return str((await self.status(app))["state"])
 
-    async def reaches(self, *states: str, app: str = APP, wait_s: float = WAIT_S) -> Json:
+    async def reaches(self, *states: str, app: str = APP, wait_s: float = ROLLOUT_S) -> Json:
         """Return the status once the app's rollout is in one of `states`."""
 
         async def there() -> Json | None:
