@@ -1,4 +1,6 @@
+from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,33 +10,29 @@ from hypothesis import strategies as st
 
 from splitter.change.compose_file import document, to_json, to_yaml
 from splitter.change.loader import load
+from splitter.errors import TemplateError
 from splitter.template import Service, Template
 from tests.change import test_schema as corpus
 from tests.change.compose import FILE, template
+from tests.change.test_shop import shop
 
 
 def again(first: Template, text: str) -> Template:
     """Load what was written of `first`, from the same place; what both were read from does not count."""
-    texts = {FILE: text, "/srv/shop/file": "A=1"}
-
-    def read(path: str) -> str:
-        if path not in texts:
-            raise FileNotFoundError(path)
-        return texts[path]
-
-    second = load([FILE], read=read, environment={"VAR": "1"})
-    return replace(second, files=first.files, notes=first.notes)
+    return replace(_load(text), files=first.files, notes=first.notes)
 
 
 def loaded(content: corpus.Json) -> Template:
-    texts = {FILE: to_text(content), "/srv/shop/file": "A=1", "/srv/shop/other.yaml": "services: {other: {image: o}}"}
+    return _load(to_text(content))
+
+
+def _load(text: str) -> Template:
+    texts = {FILE: text, "/srv/shop/file": "A=1", "/srv/shop/other.yaml": "services: {other: {image: o}}"}
 
     def read(path: str) -> str:
-        if path not in texts:
-            raise FileNotFoundError(path)
-        return texts[path]
+        return texts[path] if path in texts else Path(path).read_text(encoding="utf-8")
 
-    return load([FILE], read=read, environment={"VAR": "1"})
+    return load([FILE], read=read, environment={"VAR": "1", "DB_PASSWORD": "s3cret"}, env_files=())
 
 
 def to_text(content: corpus.Json) -> str:
@@ -87,6 +85,47 @@ class TestIdempotence:
         whole = Template("shop", "/srv/shop", {"web": service})
 
         assert again(whole, to_yaml(whole)).services["web"].environment == {"A": text}
+
+
+ODD: tuple[Any, ...] = (
+    *("x", "", "~/x", "${A:?}", "$", "a:b:c:d", "service:web", "host", 1, -1, 1.5, True, None, 10**30),
+    *([], ["x"], [None], [[]], [{}], {}, {"x": "y"}, {"": ""}),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the way to every value below `value`."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [way for key in keys for way in ((*path, key), *places(value[key], (*path, key)))]
+
+
+class TestOddFiles:
+    SHOP = document(shop())
+
+    def test_the_shop_is_none(self) -> None:
+        """
+        What the next test makes odd is a template as it stands.
+        """
+        assert list(loaded(self.SHOP).services) == list(shop().services)
+
+    @given(st.data())
+    @settings(max_examples=60)
+    def test_are_refused_or_written_as_they_are_read(self, data: st.DataObject) -> None:
+        """
+        A file with anything anywhere is a template or a list of mistakes, never a fault; a template is written whole.
+        """
+        content = deepcopy(self.SHOP)
+        *way, last = data.draw(st.sampled_from(places(content)))
+        holder = content
+        for key in way:
+            holder = holder[key]
+        holder[last] = deepcopy(data.draw(st.sampled_from(ODD)))
+        try:
+            first = loaded(content)
+        except TemplateError:
+            return
+
+        assert first == again(first, to_yaml(first))
 
 
 class TestDocument:

@@ -74,7 +74,7 @@ class TestDeployAndWait:
 
         lines = [json.loads(line) for line in ended.out.splitlines()]
         assert ended.code == 1
-        assert lines[0] == {"app": APP, "rollout": f"{APP}-2"}
+        assert (lines[0]["app"], lines[0]["rollout"]) == (APP, f"{APP}-2")
         assert "worse" in {line.get("kind") for line in lines}
         assert lines[-1]["state"] == "ROLLED_BACK"
 
