@@ -9,6 +9,7 @@ The file descriptor in the first argument closes itself when `exec` has worked; 
 
 import json
 import os
+import resource
 import signal
 import sys
 
@@ -25,6 +26,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and `exec` would hand that on
         signal.signal(number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_NOFILE, order["descriptors"])  # the daemon has more for its clients
     try:
         os.execve(order["program"], order["arguments"], order["environment"])  # noqa: S606 - it is what we are for
     except OSError as error:

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from provisioners.process.placement import SERVICE
 
 GATE = Path(__file__).with_name("gate.py")
 PROC = Path("/proc")
+_DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)  # as we were started with; the daemon raises its own later
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,12 @@ def _discard(child: subprocess.Popen[bytes]) -> None:
 
 
 def _open_gate(child: subprocess.Popen[bytes], launch: Launch) -> None:
-    order = {"program": launch.executable, "arguments": launch.arguments, "environment": dict(launch.environment)}
+    order = {
+        "program": launch.executable,
+        "arguments": launch.arguments,
+        "environment": dict(launch.environment),
+        "descriptors": _DESCRIPTORS,
+    }
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError), child.stdin as gate:  # a gate that is gone is noticed by its absence
         gate.write(json.dumps(order).encode())

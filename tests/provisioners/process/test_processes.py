@@ -1,10 +1,12 @@
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +121,25 @@ class TestEnding:
         Codes and signals have names.
         """
         assert processes.ending(code) == expected
+
+
+class TestLimits:
+    def test_descriptors_are_those_that_the_daemon_was_started_with(self, tmp_path: Path) -> None:
+        """
+        What the daemon has raised for its clients is not handed on to a service.
+        """
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        launch = processes.Launch("/bin/sh", ("sh", "-c", "ulimit -Sn"), {}, str(tmp_path), {})
+        children = processes.Children()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+        try:
+            started = children.start(launch, tmp_path / "log", lambda _: None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+
+        assert children.reap(started) == 0
+        assert (tmp_path / "log").read_text() == f"{soft}\n"
 
 
 class TestPorts:
