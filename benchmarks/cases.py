@@ -20,7 +20,13 @@ BROWSER = {
     "Accept-Language": "en-GB,en;q=0.9",
 }
 
-# Sent in turn, so that no two requests of a connection are alike, and clients of both stacks are among them.
+# A thread of wrk for each connection, as a browser has its own; clients of both stacks are among them.
+_COOKIE = f"""
+local threads = 0
+function setup(thread) threads = threads + 1; thread:set("id", threads) end
+function init() wrk.headers["Cookie"] = string.format("{COOKIE}=%032x; theme=dark", id) end
+"""
+# Sent in turn, as a proxy in front would: no two requests of a connection are alike.
 _COOKIES = f"""
 local requests, next = {{}}, 0
 function init()
@@ -59,6 +65,7 @@ class Case:
     title: str
     kind: Literal["wrk", "open", "websocket", "idle"] = "wrk"
     connections: int = 32
+    threads: int = 1
     path: str = "/"
     headers: Mapping[str, str] | None = None
     script: str = ""
@@ -75,7 +82,8 @@ CASES = (
     Case("get-256", "small GET, 256 connections", connections=256),
     Case("browser-32", "small GET with a browser's head, 32 connections", headers=BROWSER),
     Case("targets-32", "small GETs of a thousand targets, 32 connections", script=_TARGETS),
-    Case("sticky-32", "small GET, split by cookie, 32 connections", script=_COOKIES, mode="sticky"),
+    Case("sticky-32", "small GET, split by cookie, 32 connections", script=_COOKIE, threads=32, mode="sticky"),
+    Case("cookies-32", "small GET, split by cookie, 64 clients mixed", script=_COOKIES, mode="sticky"),
     Case("mirror-32", "small GET, 10 % mirrored, 32 connections", mode="mirroring"),
     Case("tls-32", "small GET over TLS, 32 connections", is_tls=True),
     Case("post-64k", "POST of 64 KiB, 16 connections", connections=16, script=_POST),

@@ -151,7 +151,7 @@ class Comparison:
     def _wrk(self, site: Site, case: Case, seconds: int) -> str:
         """Load one port and return what the load generator reports."""
         port, scheme = (site.tls_port, "https") if case.is_tls else (site.port, "http")
-        words = ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s", "--latency"]
+        words = ["wrk", f"-t{case.threads}", f"-c{case.connections}", f"-d{seconds}s", "--latency"]
         for name, value in (case.headers or {}).items():
             words += ["-H", f"{name}: {value}"]
         if case.script:

@@ -39,6 +39,7 @@ class Entry(NamedTuple):
     `status` is what the client got, 499 if it did not wait.  `outcome` is `answered` (by a stack), `replied` (by
     splitter itself, `error` says why), `cut` (in the middle of an answer) or `aborted` (by the client).  Bytes are
     those of the bodies.  `is_replayed`: live answered after the shadow had failed.
+    `is_mirrored`: the shadow got a copy.
     """
 
     app: str
@@ -58,11 +59,12 @@ class Entry(NamedTuple):
     connect_us: int | None
     request_id: bytes
     is_replayed: bool
+    is_mirrored: bool
 
 
 def unread(client: str, status: int, outcome: str, error: str) -> Entry:
     """Return the entry of a request whose head could not be read."""
-    return Entry("", "", "", client, b"", "", b"", status, outcome, error, 0, 0, None, None, None, b"", False)
+    return Entry("", "", "", client, b"", "", b"", status, outcome, error, 0, 0, None, None, None, b"", False, False)
 
 
 def line(entry: Entry, at_s: float) -> str:
@@ -88,6 +90,7 @@ def line(entry: Entry, at_s: float) -> str:
             "connect_us": entry.connect_us,
             "request_id": entry.request_id.decode("latin-1") or None,
             "replayed": entry.is_replayed,
+            "mirrored": entry.is_mirrored,
         }
     )
 

@@ -396,6 +396,7 @@ class Exchange:
             connect_us=self._connect_us,
             request_id=request_id,
             is_replayed=self._is_fallback,
+            is_mirrored=self._copy is not None,
         )
 
     # What a drain does.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from splitter.errors import OperatorError
+from splitter.model import Mirroring, Split
 from splitter.proxy import access
 from splitter.proxy.access import AccessLog, unread
 from splitter.proxy.options import AccessOptions
@@ -70,6 +71,7 @@ class TestLine:
             "connect_us": None,
             "request_id": None,
             "replayed": False,
+            "mirrored": False,
         }
 
     def test_cannot_be_forged(self, log: AccessLog, file: Path) -> None:
@@ -314,6 +316,22 @@ class TestRequests:
 
         [line] = lines(logged.access, file)
         assert (line["status"], line["outcome"], line["response_bytes"]) == (200, "cut", 3)
+
+    async def test_copied_to_the_shadow(self, logged: Rig, file: Path) -> None:
+        """
+        A copy is no request of a client; the line of the request says that there was one.
+        """
+        origins = [await logged.origin(serves()) for _ in range(2)]
+        stacks = [logged.stack(number, origin) for number, origin in enumerate(origins, 1)]
+        await logged.start(Split(stacks[0], stacks[1], mirroring=Mirroring(10_000, frozenset({b"GET"}))))
+
+        await logged.get(GET)
+        await logged.get(POST)
+
+        assert [(line["method"], line["stack"], line["mirrored"]) for line in lines(logged.access, file)] == [
+            ("GET", LIVE, True),
+            ("POST", LIVE, False),
+        ]
 
     async def test_replayed_by_live(self, logged: Rig, file: Path) -> None:
         """

@@ -115,6 +115,39 @@ class TestApps:
         return {"provisioner": "process", "template": str(template), "on_stop": "retire", "routes": [route]}
 
 
+class TestHealth:
+    async def test_of_a_server_that_fails_its_probes_is_shown(
+        self, own_server: tuple[int, asyncio.subprocess.Process], tmp_path: Path
+    ) -> None:
+        """
+        Status and metrics say which endpoint is not well, while the stack is up as far as its provisioner can tell.
+        """
+        document = {
+            "listeners": [{"bind": "127.0.0.1:@PORT@"}],
+            "state_dir": "state",
+            "admin": {"socket": "s.sock"},
+            "apps": {
+                "own": {
+                    "provisioner": "static",
+                    "static": {"services": {"api": {"endpoints": [f"127.0.0.1:{own_server[0]}"]}}},
+                    "routes": [{"path": "/", "service": "api", "health": "/no-such-page"}],
+                    "health": {"interval": "10ms"},
+                }
+            },
+        }
+        async with Daemon(tmp_path / "d", yaml.safe_dump(document)) as daemon:
+            await daemon.ready()
+
+            async def shown() -> str:
+                live = (await daemon.status("own"))["live"]
+                return str(live["unhealthy"]) if live else ""
+
+            assert await eventually("the probes fail", shown) == (
+                f"127.0.0.1:{own_server[0]} answered GET /no-such-page with 404"
+            )
+            assert await version(daemon.url) == "own"  # it is the only one
+
+
 class TestAccessLog:
     async def test_begins_anew_at_sighup(
         self, own_server: tuple[int, asyncio.subprocess.Process], tmp_path: Path
