@@ -65,6 +65,14 @@ class TestPlace:
 
         assert planned(text.replace("web:1", "web:2"), text).placement.volumes == {}
 
+    def test_a_volume_that_live_never_mounted_is_fresh(self) -> None:
+        """
+        A volume that live only declares was never made, so there is nothing to share or to copy.
+        """
+        shadow = LIVE.replace("'uploads:/u', ", "'uploads:/u', 'new:/n', ").replace("web:1", "web:2")
+
+        assert "new" not in planned(shadow).placement.volumes
+
     def test_pauses_only_by_consent(self) -> None:
         """
         Writers stand still for a copy where the volume's label allows it.
