@@ -6,7 +6,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin/
 
-.PHONY: demo demo-docker test check format bench fuzz clean
+.PHONY: demo demo-docker test check format bench bench-judge fuzz clean
 
 demo: $(STAMP)
 	$(RUN)splitter demo
@@ -30,6 +30,9 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(RUN)python -m pip install --quiet --group bench
 	$(RUN)python -m benchmarks
+
+bench-judge: $(STAMP)
+	$(RUN)python -m benchmarks.judge
 
 fuzz: $(STAMP)
 	$(RUN)pytest tests/fuzz --hypothesis-profile=long --timeout=0

@@ -17,6 +17,7 @@ from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
 from splitter.judge.config import KPIS, LATENCIES, JudgeConfig, Margin
+from splitter.judge.stats import middles
 from splitter.limits import LATENCY_US_MAX
 from splitter.model import Side, Window
 
@@ -211,6 +212,11 @@ def binned(latency: Latency, edges_us: Sequence[int]) -> tuple[int, ...]:
     return tuple(bins)
 
 
+def between(above: Sequence[float], total: float, phi: float) -> list[float]:
+    """Return what lies in each bin, from what lies above each edge; divided by a design effect."""
+    return [(low - high) / phi for low, high in zip((total, *above), (*above, 0.0), strict=True)]
+
+
 class Grid:
     """The borders of the buckets that latencies come in; `digits` 0: every microsecond is one.
 
@@ -244,6 +250,7 @@ class Tails:
         self._above = [0.0] * len(base)
         self._answers = 0.0
         self.current: list[float] = []
+        self._ladder: tuple[Sequence[int], list[float], list[float]] | None = None  # of the present tick
         self._mix()
 
     def follow(self, above: Sequence[int], answers: int, seconds: float) -> None:
@@ -262,6 +269,13 @@ class Tails:
         shift = present * (1.0 - base) / max(base * (1.0 - present), 1e-12)
         return not 1.0 / _STALE_ODDS <= shift <= _STALE_ODDS
 
+    def ladder(self, edges: Sequence[int]) -> tuple[list[float], list[float]]:
+        """Return the chances of the bins between some edges, and where on the normal curve their middles lie."""
+        if self._ladder is None or self._ladder[0] != edges:
+            base = between([self.current[edge] for edge in edges], 1.0, 1.0)
+            self._ladder = edges, base, middles(base)
+        return self._ladder[1:]
+
     def state(self) -> list[float]:
         """Return all that changes, as plain numbers."""
         return [self._answers, *self._above]
@@ -273,7 +287,7 @@ class Tails:
 
     def _mix(self) -> None:
         weight = _BASELINE_WEIGHT + self._answers
-        self.current = []
+        self.current, self._ladder = [], None
         highest = _TAIL_MAX
         for base, above in zip(self._base, self._above, strict=True):
             tail = min(max((_BASELINE_WEIGHT * base + above) / weight, _TAIL_MIN), highest)

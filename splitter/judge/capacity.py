@@ -20,7 +20,7 @@ BLOCK_S: Final = 30.0
 BLOCKS_MAX: Final = 120
 HIGHEST: Final = 0.8  # of the CPUs that it may use
 APART: Final = 1.5  # the highest rate by the lowest, for a line to be drawn
-_NEARLY_S = 28.5
+_NEARLY_S = 29.5  # ticks are rarely as long as they should be
 
 
 class Capacity:
@@ -36,6 +36,7 @@ class Capacity:
         self._since = [0.0, 0.0, 0.0]  # seconds, the shadow's requests, all requests, since the last sample
         self._block = [0.0, 0.0, 0.0, 0.0]  # the same up to the last sample, and CPU seconds
         self._cpu_s: float | None = None
+        self.needed: float | None = None  # CPUs with all of the traffic; None while there is no telling
 
     def observe(self, uses: Resources | None, shadow: float, total: float, seconds: float) -> None:
         """Take in a tick's sample of the shadow, its requests and those of both stacks."""
@@ -53,15 +54,7 @@ class Capacity:
             self._points.append((requests / lasted, used_s / lasted))
             self._total = both / lasted
             self._block = [0.0, 0.0, 0.0, 0.0]
-
-    @property
-    def needed(self) -> float | None:
-        """Return how many CPUs the shadow would use with all of the traffic; None while there is no telling."""
-        rates = [rate for rate, _ in self._points]
-        if not rates or max(rates) < APART * min(rates) or max(rates) == 0:
-            return None
-        line = straight(rates, [used for _, used in self._points])
-        return max(0.0, line[0] + line[1] * self._total) if line else None
+            self._estimate()
 
     @property
     def is_alarming(self) -> bool:
@@ -109,3 +102,11 @@ class Capacity:
         self._limit, self._cpu_s = state["limit"], state["cpu_s"]
         self._total = float(state["total"])
         self._since, self._block = list(map(float, state["since"])), list(map(float, state["block"]))
+        self._estimate()
+
+    def _estimate(self) -> None:
+        rates = [rate for rate, _ in self._points]
+        self.needed = None
+        if rates and 0 < max(rates) >= APART * min(rates):
+            line = straight(rates, [used for _, used in self._points])
+            self.needed = max(0.0, line[0] + line[1] * self._total) if line else None

@@ -60,7 +60,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a series may become: `breach_s` from its last point on at the kindest, inf: not in sight.
+    """What a series may become: `breach_s` from now on at the kindest, inf: not in sight.
 
     `is_sure`: the best fit grows beyond doubt, and it has for `growing_s`.
     """
@@ -74,7 +74,7 @@ class Growth:
         return self.is_sure and self.breach_s <= min(horizon_s, 0.5 * self.growing_s)
 
 
-def growth(times: Sequence[float], values: Sequence[float], limit: float) -> Growth | None:
+def growth(times: Sequence[float], values: Sequence[float], limit: float, now_s: float) -> Growth | None:
     """Return where a series is heading; None from too few points.  Values are parts of what `limit` is one of."""
     n = len(times)
     if n < POINTS_MIN:
@@ -87,8 +87,8 @@ def growth(times: Sequence[float], values: Sequence[float], limit: float) -> Gro
     crossing_s = max(shape.crosses_s(limit) for shape in shapes if shape.sse <= bound)
     error = sqrt(best.sse / (n - 2) / best.spread * n / n_eff)
     return Growth(
-        breach_s=0.0 if values[-1] >= limit else max(0.0, crossing_s - times[-1]),
-        growing_s=times[-1] - best.onset_s,
+        breach_s=0.0 if values[-1] >= limit else max(0.0, crossing_s - now_s),
+        growing_s=now_s - best.onset_s,
         is_sure=best.growth > SLOPE_ERRORS * error,
     )
 
@@ -119,25 +119,28 @@ def straight(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float] | 
 
 
 def _shapes(times: Sequence[float], values: Sequence[float]) -> list[Shape]:
-    first, last = times[0], times[-1]
-    shapes = []
+    first, last, mean = times[0], times[-1], sum(values) / len(values)
+    off = [value - mean for value in values]
+    shapes: list[Shape] = []
     for part in ONSETS:
         onset_s = first + part * (last - first)
         if sum([t > onset_s for t in times]) < POINTS_AFTER_ONSET:
             continue
-        shapes += [_fitted(onset_s, tau_s, times, values) for tau_s in TAUS_S]
+        since = [max(0.0, t - onset_s) for t in times]
+        shapes += [_fitted(onset_s, tau_s, since, off, mean) for tau_s in TAUS_S]
     return shapes
 
 
-def _fitted(onset_s: float, tau_s: float, times: Sequence[float], values: Sequence[float]) -> Shape:
-    n = len(times)
-    grown = [_grown(t - onset_s, tau_s) for t in times]
-    mean_g, mean_y = sum(grown) / n, sum(values) / n
+def _fitted(onset_s: float, tau_s: float, since: Sequence[float], off_y: Sequence[float], mean_y: float) -> Shape:
+    """Fit one shape to values given by their mean and what they are off it; each is `since` the onset."""
+    n = len(since)
+    grown = since if tau_s == inf else [tau_s * (1.0 - exp(-s / tau_s)) for s in since]
+    mean_g = sum(grown) / n
     off_g = [g - mean_g for g in grown]
-    off_y = [y - mean_y for y in values]
     spread = sum([g * g for g in off_g])
-    growth = sum([g * y for g, y in zip(off_g, off_y, strict=True)]) / spread
-    sse = sum([(y - growth * g) ** 2 for g, y in zip(off_g, off_y, strict=True)])
+    along = sum([g * y for g, y in zip(off_g, off_y, strict=True)])
+    growth = along / spread
+    sse = max(0.0, sum([y * y for y in off_y]) - growth * along)
     return Shape(onset_s, tau_s, mean_y - growth * mean_g, growth, sse + n * _NOISE_MIN**2, spread)
 
 

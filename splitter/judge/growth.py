@@ -7,7 +7,7 @@ as well: where live would fill up just the same, to go back to it helps nobody.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from splitter.judge.config import Mode
@@ -21,7 +21,7 @@ BUCKETS_MAX: Final = 120
 ALARMS_NEEDED: Final = 3
 GATE_BUCKETS: Final = 20
 GATE_HORIZON_S: Final = 3_600.0
-_NEARLY_S = 28.5
+_NEARLY_S = 29.5  # ticks are rarely as long as they should be
 
 
 class Series:
@@ -40,10 +40,11 @@ class Series:
         self._open_s += seconds
         if self._open_s < _NEARLY_S:
             return False
+        began_s = now_s - self._open_s
         lowest, self._lowest, self._open_s = self._lowest, None, 0.0
         if lowest is None:
             return False
-        self.times.append(now_s)
+        self.times.append(began_s)  # where the lowest value of what grows was
         self.values.append(lowest)
         return True
 
@@ -78,6 +79,7 @@ class Filling:
         self._live, self._shadow = Series(), Series()
         self._from_s = 0.0
         self._growth: Growth | None = None
+        self._looked_s = 0.0
         self._alarms = 0  # in a row
         self._is_shared = False
         self._gate_s: float | None = None  # until the limit, by the lower slope of late
@@ -107,7 +109,7 @@ class Filling:
             return
         self._live.add(live, now_s, seconds)
         if self._shadow.add(shadow, now_s, seconds):
-            self._look()
+            self._look(now_s)
 
     def restart(self, now_s: float) -> None:
         """Begin anew: the shadow's share has changed."""
@@ -140,6 +142,7 @@ class Filling:
             "live": self._live.state(),
             "shadow": self._shadow.state(),
             "from_s": self._from_s,
+            "looked_s": self._looked_s,
             "alarms": self._alarms,
             "is_shared": self._is_shared,
         }
@@ -149,23 +152,25 @@ class Filling:
         self._live.restore(state["live"])
         self._shadow.restore(state["shadow"])
         self._from_s = float(state["from_s"])
+        self._looked_s = float(state["looked_s"])
         self._estimate()
         self._alarms = int(state["alarms"])
         self._is_shared = bool(state["is_shared"])
 
-    def _look(self) -> None:
+    def _look(self, now_s: float) -> None:
         """Estimate anew, and see whether the alarm lasts."""
+        self._looked_s = now_s
         self._estimate()
         is_alarming = self._growth is not None and self._growth.is_alarming(self._horizon_s)
         self._alarms = self._alarms + 1 if is_alarming else 0
         if self._alarms >= ALARMS_NEEDED:
-            lives = growth(self._live.times, self._live.values, self._limit)
+            lives = growth(list(self._live.times), list(self._live.values), self._limit, now_s)
             self._is_shared = lives is not None and lives.is_alarming(self._horizon_s)
 
     def _estimate(self) -> None:
-        times, values = self._shadow.times, self._shadow.values
-        self._growth = growth(times, values, self._limit) if _rises(values) else None
-        late_t, late_v = list(times)[-GATE_BUCKETS:], list(values)[-GATE_BUCKETS:]
+        times, values = list(self._shadow.times), list(self._shadow.values)
+        self._growth = growth(times, values, self._limit, self._looked_s) if _rises(values) else None
+        late_t, late_v = times[-GATE_BUCKETS:], values[-GATE_BUCKETS:]
         slope = sen_slope(late_t, late_v) if len(late_t) == GATE_BUCKETS else None
         self._gate_s = (self._limit - late_v[-1]) / slope[1] if slope and slope[1] > 0 else None
 
@@ -176,8 +181,7 @@ class Filling:
         return f"{held} and will reach {percent(self._limit)} in {span(max(breach_s, 1.0))} at the latest that fits"
 
 
-def _rises(values: deque[float]) -> bool:
+def _rises(values: Sequence[float]) -> bool:
     """Return whether it is worth a closer look: the last third is above the first."""
     third = len(values) // 3
-    points = list(values)
-    return third > 0 and sum(points[-third:]) > sum(points[:third])
+    return third > 0 and sum(values[-third:]) > sum(values[:third])

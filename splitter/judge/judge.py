@@ -82,6 +82,11 @@ class Judge:
         learn(self._design, self._scale, baseline)
 
     @property
+    def scale(self) -> Scale:
+        """Where latencies are cut."""
+        return self._scale
+
+    @property
     def is_stale(self) -> bool:
         """Return whether live has moved away from the edges, so that `refresh` is worth it."""
         places = self._scale.places.values()

@@ -13,14 +13,13 @@ from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
 from splitter.judge.bank import Cap
-from splitter.judge.calibration import Place, Scale, Tails
+from splitter.judge.calibration import Place, Scale, Tails, between
 from splitter.judge.config import LATENCIES, RATES, SHAPE, KpiOptions, Margin
 from splitter.judge.effects import Design
 from splitter.judge.stats import (
     INDEPENDENT,
     Effect,
     Stratum,
-    middles,
     pair_bet,
     ratio_bet,
     shape_bet,
@@ -263,10 +262,9 @@ class ShapeMeasure:
     def tilted(self, reading: Reading, design: Design) -> list[float]:
         """Return ln e of the bets on all bins."""
         effect = self.effect(design)
-        shadow = _between([reading.shadow_above[each] for each in self._shadow], reading.answers_s, effect.s)
-        live = _between([reading.live_above[each] for each in self._live], reading.answers_l, effect.l)
-        base = _between([self._tails.current[each] for each in self._live], 1.0, 1.0)
-        places = middles(base)
+        shadow = between([reading.shadow_above[each] for each in self._shadow], reading.answers_s, effect.s)
+        live = between([reading.live_above[each] for each in self._live], reading.answers_l, effect.l)
+        base, places = self._tails.ladder(self._live)
         return [shape_bet(shadow, live, base, places, tilt) for tilt in SHAPE_TILTS]
 
     def caps(self, design: Design) -> list[float] | None:
@@ -290,11 +288,6 @@ class ShapeMeasure:
 def cap_of(effect: Effect) -> float:
     """Return how many nats a bet on an edge may gain in a block."""
     return STALLING_NATS if effect.s > STALLING_PHI else TAIL_CAP.nats
-
-
-def _between(above: Sequence[float], total: float, phi: float) -> list[float]:
-    """Return what lies in each bin, from what lies above each edge; divided by a design effect."""
-    return [(low - high) / phi for low, high in zip((total, *above), (*above, 0.0), strict=True)]
 
 
 def measure_of(kpi: str, options: KpiOptions, scale: Scale, tails: Tails) -> Measure | None:

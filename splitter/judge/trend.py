@@ -33,7 +33,7 @@ BLOCKS_MAX: Final = 30
 LEVEL_BLOCKS: Final = 5
 HORIZON_S: Final = 900.0
 GATE_HORIZON_S: Final = 3_600.0
-_NEARLY_S = 28.5
+_NEARLY_S = 29.5  # ticks are rarely as long as they should be
 
 
 class Trend:

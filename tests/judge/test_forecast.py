@@ -4,7 +4,7 @@ from math import exp, inf, log
 
 import pytest
 
-from splitter.judge.forecast import growth, sen_slope, straight
+from splitter.judge.forecast import Growth, growth, sen_slope, straight
 
 FULL = 0.95
 
@@ -18,6 +18,10 @@ def series(
     return times, [shape(t) + dice.gauss(0, noise) for t in times]
 
 
+def foreseen(times: list[float], values: list[float]) -> Growth | None:
+    return growth(times, values, FULL, times[-1])
+
+
 class TestGrowth:
     def test_foresees_a_leak(self) -> None:
         """
@@ -26,7 +30,7 @@ class TestGrowth:
         """
         times, values = series(lambda t: 0.5 + t / 6_000, 35)
 
-        found = growth(times, values, FULL)
+        found = growth(times, values, FULL, times[-1])
 
         assert found is not None
         assert found.is_sure
@@ -39,7 +43,7 @@ class TestGrowth:
         """
         A leak that began late is timed from its onset: three minutes of growth warn of no breach in ten.
         """
-        found = growth(*series(lambda t: 0.3 + max(0.0, t - 1_200) / 3_000, 24), FULL)
+        found = foreseen(*series(lambda t: 0.3 + max(0.0, t - 1_200) / 3_000, 24))
 
         assert found is not None
         assert found.growing_s < 400
@@ -60,7 +64,7 @@ class TestGrowth:
         """
         As long as one shape that fits ends below the limit, there is time.
         """
-        found = growth(*series(shape, minutes), FULL)
+        found = foreseen(*series(shape, minutes))
 
         assert found is not None
         assert not found.is_alarming(600.0)
@@ -69,13 +73,13 @@ class TestGrowth:
         """
         Less than five minutes tell nothing.
         """
-        assert growth(*series(lambda t: t / 300, 4.5), FULL) is None
+        assert foreseen(*series(lambda t: t / 300, 4.5)) is None
 
     def test_is_over_when_it_is_full(self) -> None:
         """
         At the limit no time is left.
         """
-        found = growth(*series(lambda t: t / 1_000, 16), FULL)
+        found = foreseen(*series(lambda t: t / 1_000, 16))
 
         assert found is not None
         assert found.breach_s == 0.0
@@ -84,7 +88,7 @@ class TestGrowth:
         """
         A perfect fit divides nothing by zero.
         """
-        found = growth(*series(lambda t: t / 2_000, 10, noise=0.0), FULL)
+        found = foreseen(*series(lambda t: t / 2_000, 10, noise=0.0))
 
         assert found is not None
         assert found.breach_s == pytest.approx(1_300, rel=0.1)
@@ -93,7 +97,7 @@ class TestGrowth:
         """
         Memory that is given back never fills.
         """
-        found = growth(*series(lambda t: 0.9 - t / 6_000, 20), FULL)
+        found = foreseen(*series(lambda t: 0.9 - t / 6_000, 20))
 
         assert found is not None
         assert found.breach_s == inf

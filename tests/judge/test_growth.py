@@ -95,7 +95,7 @@ class TestFilling:
         watched = filling()
 
         assert watch(watched, lambda t: 0.3 + 0.65 * t / 3_600, 1_200) is None
-        assert watched.gate == "memory would reach 95 % of its limit within 41 min"
+        assert watched.gate == "memory would reach 95 % of its limit within 40 min"
 
     def test_goes_on_from_its_state(self) -> None:
         """
