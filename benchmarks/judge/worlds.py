@@ -6,6 +6,7 @@ otherwise.  All is seeded: a world of one seed is the same world on every machin
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -92,6 +93,7 @@ class Traffic:
         self._seconds: list[dict[str, Floats]] = []  # latencies of answers
         self._errors: list[dict[str, tuple[int, int, int]]] = []
         self._waiting: list[int] = []
+        self._blocks: deque[Block] = deque(maxlen=180)  # of live's last half hour
 
     def baseline(self, seconds: int = 600) -> Baseline:
         """Return live's minutes before the shadow came."""
@@ -107,6 +109,7 @@ class Traffic:
             n, failures = n + len(requests.second), failures + bad
             for top, count in block:
                 buckets[top] = buckets.get(top, 0) + count
+        self._blocks.extend(blocks)
         return Baseline(n, failures, 0, tuple(sorted(buckets.items())), float(seconds), blocks=tuple(blocks))
 
     def recent(self) -> Baseline:
@@ -114,14 +117,23 @@ class Traffic:
         latency = np.concatenate([each["live"] for each in self._seconds])
         tops, counts = np.unique(_top_us((latency * 1e6).astype(np.int64)), return_counts=True)
         block = tuple(zip(tops.tolist(), counts.tolist(), strict=True))
-        n, e5, e5u = map(sum, zip(*(each["live"] for each in self._errors), strict=True))
-        return Baseline(n, e5u, 0, block, float(CHUNK_S), blocks=(Block(float(CHUNK_S), n, e5, e5u, block),))
+        n, _, e5u = map(sum, zip(*(each["live"] for each in self._errors), strict=True))
+        return Baseline(n, e5u, 0, block, float(CHUNK_S), blocks=tuple(self._blocks))
+
+    def _remember(self) -> None:
+        """Keep live's chunk in blocks of ten seconds, for how much it varies."""
+        for start in range(0, CHUNK_S, 10):
+            latency = np.concatenate([each["live"] for each in self._seconds[start : start + 10]])
+            tops, counts = np.unique(_top_us((latency * 1e6).astype(np.int64)), return_counts=True)
+            n, e5, e5u = map(sum, zip(*(each["live"] for each in self._errors[start : start + 10]), strict=True))
+            self._blocks.append(Block(10.0, n, e5, e5u, tuple(zip(tops.tolist(), counts.tolist(), strict=True))))
 
     def tick(self, t: int, edges_us: Mapping[Side, Sequence[int]]) -> Tick:
         """Return what both stacks did in second `t`, cut at each side's edges."""
         if t // CHUNK_S != self._chunk:
             self._chunk = t // CHUNK_S
             self._draw(self._chunk * CHUNK_S)
+            self._remember()
         index = t % CHUNK_S
         latencies, errors = self._seconds[index], self._errors[index]
         counts = {}

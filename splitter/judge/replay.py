@@ -62,16 +62,16 @@ def decisions(header: Header, rows: Iterator[Row]) -> Iterator[tuple[Row, Decisi
     if header.state is not None:
         yield from _as_it_was(header, rows)
         return
-    window = deque[Row](maxlen=max(1, int(header.config.baseline_window_s / header.tick_s)))
+    past = deque[Row](maxlen=_ticks(header, max(header.config.design_window_s, header.config.baseline_window_s)))
     first = None
     for row in rows:
         if row.t >= 0:
             first = row
             break
-        window.append(row)
+        past.append(row)
     judge = Judge(header.config)
-    judge.calibrate(_baseline(window, header))
-    yield from _as_it_would_be(judge, header, chain([first] if first else [], rows))
+    judge.calibrate(_baseline(past, header, header.config.baseline_window_s))
+    yield from _as_it_would_be(judge, header, past, chain([first] if first else [], rows))
 
 
 def _as_it_was(header: Header, rows: Iterable[Row]) -> Iterator[tuple[Row, Decision]]:
@@ -85,12 +85,13 @@ def _as_it_was(header: Header, rows: Iterable[Row]) -> Iterator[tuple[Row, Decis
             yield row, judge.observe(row.tick)
 
 
-def _as_it_would_be(judge: Judge, header: Header, rows: Iterable[Row]) -> Iterator[tuple[Row, Decision]]:
+def _as_it_would_be(
+    judge: Judge, header: Header, past: deque[Row], rows: Iterable[Row]
+) -> Iterator[tuple[Row, Decision]]:
     """Cut each tick at the edges that the judge asked for one tick before, as a recorder does."""
-    recent = deque[Row](maxlen=int(REFRESH_WINDOW_S / header.tick_s))
     live_us, shadow_us = judge.edges(Side.LIVE), judge.edges(Side.SHADOW)
     for number, row in enumerate(rows, 1):
-        recent.append(row)
+        past.append(row)
         tick = Tick(
             t=number,
             live=row.live.cut(live_us) if row.live else None,
@@ -104,11 +105,16 @@ def _as_it_would_be(judge: Judge, header: Header, rows: Iterable[Row]) -> Iterat
         live_us, shadow_us = judge.edges(Side.LIVE), judge.edges(Side.SHADOW)
         yield row, judge.observe(tick)
         if number % REFRESH_EVERY == 0 and judge.is_stale:
-            judge.refresh(_baseline(recent, header))
+            judge.refresh(_baseline(past, header, REFRESH_WINDOW_S))
 
 
-def _baseline(rows: Sequence[Row], header: Header) -> Baseline:
-    """Return what live was like in `rows`."""
+def _ticks(header: Header, seconds: float) -> int:
+    return max(1, int(seconds / header.tick_s))
+
+
+def _baseline(past: Sequence[Row], header: Header, window_s: float) -> Baseline:
+    """Return what live was like in the last `window_s` of `past`; how it varies is told by all of it."""
+    rows = list(past)[-_ticks(header, window_s) :]
     samples = [row.live for row in rows if row.live]
     return Baseline(
         n=sum(sample.counts.n for sample in samples),
@@ -117,7 +123,7 @@ def _baseline(rows: Sequence[Row], header: Header) -> Baseline:
         latency=_summed(samples),
         span_s=len(rows) * header.tick_s,
         digits=header.digits,
-        blocks=tuple(blocks_of(_windows(rows, header))),
+        blocks=tuple(blocks_of(_windows(past, header))),
     )
 
 
