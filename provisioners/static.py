@@ -16,6 +16,7 @@ from provisioners.files import write_json
 from provisioners.tcp import accepts
 from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
+from splitter.facts import NO_FACTS, Facts
 from splitter.model import Endpoint, Resources, ServicePort, Stack, StackId
 from splitter.template import Template
 
@@ -44,6 +45,10 @@ class StaticProvisioner:
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Nothing is taken over here."""
         return ()
+
+    async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
+        """Nothing is known: the servers are not ours to look into."""
+        return NO_FACTS
 
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         """Wait until every endpoint accepts connections, and remember the stack.  Raises StackError."""

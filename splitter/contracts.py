@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from splitter.facts import Facts
 from splitter.model import Resources, ServicePort, Split, Stack, StackId, Window
 from splitter.placement import ALONE, Placement
 from splitter.template import Template
@@ -103,6 +104,13 @@ class Provisioner(Protocol):
         """Return what an operator should know before `order` takes a running project over; empty for other orders.
 
         Raises EngineError.
+        """
+        ...
+
+    async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
+        """Return what is known here of `live`, which was made of `before`, and of the images that `after` asks for.
+
+        Reads only, does not take long, and never raises: what cannot be known is left out.
         """
         ...
 

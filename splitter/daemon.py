@@ -35,6 +35,7 @@ from splitter.change.rollback_cost import Thresholds
 from splitter.config import Config
 from splitter.contracts import Alert, Provisioner, Severity
 from splitter.errors import OperatorError, SplitterError, StateError
+from splitter.facts import Facts
 from splitter.judge.judge import Judge
 from splitter.kpi import Ledger
 from splitter.limits import DRAIN_TIMEOUT_S
@@ -231,13 +232,14 @@ def read_template(
     )
 
 
-def compare(app: AppOptions, live: Template | None, shadow: Template) -> Plan:
-    """Return the plan of `shadow` beside `live` (None: alone), by the thresholds of `app`."""
+def compare(app: AppOptions, live: Template | None, shadow: Template, facts: Facts) -> Plan:
+    """Return the plan of `shadow` beside `live` (None: alone), by what an engine knows and the thresholds of `app`."""
     limits = app.rollback_cost
     return plan(
         live,
         shadow,
         routed={rule.service for rule in app.routes},
+        facts=facts,
         thresholds=Thresholds(warn=limits.warn, override=limits.override),
     )
 

@@ -24,11 +24,13 @@ from splitter.contracts import (
     StackOrder,
 )
 from splitter.errors import EngineError, StackError, StaleVersionError
+from splitter.facts import NO_FACTS, Facts
 from splitter.judge.calibration import Baseline
 from splitter.judge.config import JudgeConfig, Margin
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, KpiVerdict, Verdict
 from splitter.model import Counts, Endpoint, Pairs, Resources, Side, Split, Stack, StackId, Window
+from splitter.template import Template
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -112,6 +114,7 @@ class FakeEngine:
     workers: dict[StackId, dict[str, bool]] = field(default_factory=dict)  # singletons by stack: do they run
     shared: dict[StackId, dict[str, set[StackId]]] = field(default_factory=dict)  # containers by owner: who uses them
     ports: int = 20_000
+    facts: Facts = NO_FACTS
     uses: dict[StackId, Resources | Callable[[float], Resources]] = field(default_factory=dict)  # of the time
 
     def fail(self, stack: StackId) -> None:
@@ -145,6 +148,9 @@ class FakeProvisioner:
     async def survey(self, order: StackOrder) -> Sequence[str]:
         self._ask()
         return [f"project {order.placement.adopted} is as its template says"] if order.placement.adopted else []
+
+    async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
+        return NO_FACTS if self._engine.is_gone else self._engine.facts
 
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         self._ask()

@@ -14,6 +14,7 @@ from provisioners.docker import endpoints, names, preflight, sampling
 from provisioners.docker.adopting import Adopting
 from provisioners.docker.copying import release
 from provisioners.docker.engine import THREADS, Engine
+from provisioners.docker.facts import facts
 from provisioners.docker.images import Images
 from provisioners.docker.making import Draft, Making
 from provisioners.docker.news import News
@@ -27,7 +28,9 @@ from provisioners.finish import finish
 from splitter.change.engines import is_stateful
 from splitter.contracts import FoundStack, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
+from splitter.facts import Facts
 from splitter.model import Resources, Stack, StackId
+from splitter.template import Template
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,9 @@ class DockerProvisioner:
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         return await self._adopting.survey(order) if order.placement.adopted else ()
+
+    async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
+        return await facts(self._engine, self._parts, live, before, after)
 
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         if order.placement.adopted:

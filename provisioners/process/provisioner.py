@@ -27,7 +27,9 @@ from provisioners.process.records import Records, Run, StackRecord, missing
 from provisioners.process.supervision import Supervision, order_of
 from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
+from splitter.facts import NO_FACTS, Facts
 from splitter.model import Resources, Stack, StackId
+from splitter.template import Template
 
 PORT_ATTEMPTS_MAX = 3
 
@@ -62,6 +64,10 @@ class ProcessProvisioner:
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Nothing is taken over here."""
         return ()
+
+    async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
+        """Nothing is known: programs have no images, and what they write is not ours to weigh."""
+        return NO_FACTS
 
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         """Bring the stack up.  Raises StackError with everything removed; so does cancellation."""

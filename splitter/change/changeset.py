@@ -120,8 +120,8 @@ def change_set(
 ) -> ChangeSet:
     """Return what lies between two templates.
 
-    `images` and `live_images` map services to image ids.  Where either is given, equal names of images prove
-    nothing: another id is a change, and an id that is not known makes an equal service `unknown`.
+    `images` and `live_images` map services to image ids.  Where one of a service is given, equal names of
+    images prove nothing: another id is a change, and one that is not known makes an equal service `unknown`.
     """
     ids = None if images is None and live_images is None else (live_images or {}, images or {})
     changes = {change.resource: change for change in _direct_changes(live, shadow, ids)}
@@ -176,6 +176,9 @@ def closure(changes: Mapping[str, Change], live: Template, shadow: Template) -> 
 
 
 # --- Direct changes ----------------------------------------------------------------------------------------------
+
+IMAGE_ID = "image id"
+"""The path of a change that no template shows: the same name means another image."""
 
 Ids = tuple[Mapping[str, str], Mapping[str, str]]
 """Image ids by service, of live and of the shadow."""
@@ -248,11 +251,11 @@ def _with_image_ids(change: Change, name: str, ids: Ids) -> Change:
     if change.action is Action.REPLACE:
         return change
     before, after = ids[0].get(name), ids[1].get(name)
-    if before is None or after is None:
-        return replace(change, action=Action.UNKNOWN, cause=Cause.IMAGE)
     if before == after:
         return change
-    field = FieldChange("image id", before, after, Requires.REPLACE)
+    if before is None or after is None:
+        return replace(change, action=Action.UNKNOWN, cause=Cause.IMAGE)
+    field = FieldChange(IMAGE_ID, before, after, Requires.REPLACE)
     return replace(change, action=Action.REPLACE, cause=Cause.IMAGE, fields=(field, *change.fields))
 
 

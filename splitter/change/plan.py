@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from splitter.change import placing
 from splitter.change.changeset import Action, Change, ChangeSet, change_set, config_hash, contents_of
 from splitter.change.dependencies import start_order
-from splitter.change.reasons import Facts, Reason
+from splitter.change.reasons import Reason
 from splitter.change.roles import Finding, one_shot_jobs, singletons
-from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, NO_FACTS, Cost, Level, Thresholds, rollback_cost
+from splitter.change.rollback_cost import DEFAULT_THRESHOLDS, Cost, Level, Thresholds, rollback_cost
 from splitter.change.scope import Scope, scopes, shared_data
+from splitter.facts import NO_FACTS, Facts
 from splitter.placement import ALONE, Placement
 from splitter.template import Template
 
@@ -52,18 +53,16 @@ def plan(
     live: Template | None,
     shadow: Template,
     *,
-    images: Mapping[str, str] | None = None,
-    live_images: Mapping[str, str] | None = None,
     routed: Collection[str] = (),
     facts: Facts = NO_FACTS,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Plan:
-    """Return the plan of a shadow beside `live` (None: the first deploy of an app).
+    """Return the plan of a shadow beside `live` (None: the first deploy of an app), by what an engine knows.
 
     Raises TemplateError where the shadow's services wait for each other for ever.
     """
     before = live or Template(project=shadow.project, directory=shadow.directory, services={})
-    changes = change_set(before, shadow, images, live_images)
+    changes = change_set(before, shadow, facts.shadow_images, facts.live_images)
     found = scopes(before, shadow, changes)
     placement = placing.place(before, shadow, found, routed) if live else placing.alone(shadow, routed)
     return Plan(

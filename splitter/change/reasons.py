@@ -1,10 +1,11 @@
 """Why going back has a price: one finding, and all that the rules look at to find it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from splitter.change.changeset import Action, Change, ChangeSet
 from splitter.change.scope import Scope, VolumeMode, volume_mode
+from splitter.facts import Facts
 from splitter.template import Mount, MountType, Service, Template
 
 
@@ -23,22 +24,6 @@ class Reason:
     @property
     def points(self) -> int:
         return max(self.during, self.after)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What only an engine knows.  What it does not know either is left out.
-
-    `volume_bytes` are the sizes of live's volumes by key.  `live_variables` and `shadow_variables` are the variables
-    that images bring, by service.  `lost_images` are the services of live whose image is not there any more, `drifted`
-    the adopted ones of which it is not known whether they are what the template says.
-    """
-
-    volume_bytes: Mapping[str, int] = field(default_factory=dict)
-    live_variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    shadow_variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    lost_images: frozenset[str] = frozenset()
-    drifted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ from splitter.change.reach_risks import (
     outside_reasons,
     return_reasons,
 )
-from splitter.change.reasons import Case, Facts, Reason
+from splitter.change.reasons import Case, Reason
 from splitter.change.scope import scopes
 from splitter.change.state_risks import state_reasons, volume_reasons
 from splitter.change.work_risks import job_reasons, singleton_reasons, upgrade_reasons
+from splitter.facts import NO_FACTS, Facts
 from splitter.template import Template
 
 WARN_POINTS = 20
@@ -53,7 +54,6 @@ class Thresholds:
 
 
 DEFAULT_THRESHOLDS = Thresholds()
-NO_FACTS = Facts()
 
 RULES: tuple[Callable[[Case], Iterator[Reason]], ...] = (
     state_reasons,

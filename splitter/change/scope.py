@@ -58,8 +58,11 @@ def _scope(name: str, live: Template, shadow: Template, change: Change | None) -
     service = shadow.services[name]
     if (said := service.labels.get(labels.SCOPE)) is not None and name in live.services:
         return Scope(said)
-    unchanged = change is not None and change.action is Action.KEEP
-    return Scope.SHARED if unchanged and is_stateful(service) else Scope.STACK
+    # Where nobody knows what the name of its image means now, nothing says that it changes.
+    is_same = change is not None and (
+        change.action is Action.KEEP or (change.action is Action.UNKNOWN and not change.fields)
+    )
+    return Scope.SHARED if is_same and is_stateful(service) else Scope.STACK
 
 
 def _bound(template: Template) -> set[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from splitter.change import labels
-from splitter.change.changeset import Action, Change
+from splitter.change.changeset import IMAGE_ID, Action, Change
 from splitter.change.engines import (
     ImageName,
     data_mounts,
@@ -35,7 +35,8 @@ def state_reasons(case: Case) -> Iterator[Reason]:
             yield Reason("ST1", change.resource, 40, 40, evidence, f"leave {change.name} as it is in this rollout")
         old = identified(before.image, case.facts.live_variables.get(change.name, {}))
         new = identified(after.image, case.facts.shadow_variables.get(change.name, {}))
-        if before.image != after.image and (old.engine or new.engine):
+        is_other = before.image != after.image or any(field.path == IMAGE_ID for field in change.fields)
+        if is_other and (old.engine or new.engine):
             yield from _version_reasons(change, (before.image, old), (after.image, new), is_shared=bool(shared))
 
 

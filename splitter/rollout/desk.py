@@ -14,6 +14,7 @@ from typing import Any
 from splitter.change.canonical import from_json, to_json
 from splitter.change.plan import Plan
 from splitter.errors import RefusedError, StateError
+from splitter.facts import NO_FACTS
 from splitter.judge.config import to_mapping as judge_to_mapping
 from splitter.model import StackId
 from splitter.placement import Placement
@@ -164,7 +165,7 @@ class Desk:
         self._stacks.keep(record, self._app.rollout.provision_deadline_s)
 
     def _first_record(self, template: Template, adopted: str = "") -> StackRecord:
-        placement = replace(self._planner(None, template).placement, adopted=adopted)
+        placement = replace(self._planner(None, template, NO_FACTS).placement, adopted=adopted)
         return replace(next_record(self._app.name, self._history, template), placement=placement)
 
     async def _command(self, command: Command, by: str, why: str, change_set: str) -> None:
@@ -222,7 +223,8 @@ class Desk:
             raise RefusedError(f"{self._app.name} makes its first stack itself; write `adopt: true` under its name")
 
     async def _planned(self, live: StackRecord, template: Template) -> Plan:
-        return self._planner(from_json(await self._journal.template(live.digest)), template)
+        before = from_json(await self._journal.template(live.digest))
+        return self._planner(before, template, await self._stacks.facts(live.id, before, template))
 
     def _live_record(self) -> StackRecord:
         live = self._history.live

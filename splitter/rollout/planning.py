@@ -10,14 +10,15 @@ from typing import Any, Final
 from splitter.change.changeset import Action, Change
 from splitter.change.plan import Plan
 from splitter.change.rollback_cost import Level
+from splitter.facts import Facts
 from splitter.rollout.options import SAFE_METHODS, MirrorOptions
 from splitter.template import Template
 
 TemplateReader = Callable[[Sequence[str], Mapping[str, str]], Template]
 """Reads files with an environment.  Raises TemplateError with every mistake."""
 
-Planner = Callable[[Template | None, Template], Plan]
-"""Compares the live template (None: there is none yet) with the next one."""
+Planner = Callable[[Template | None, Template, Facts], Plan]
+"""Compares the live template (None: there is none yet) with the next one, by what an engine knows of both."""
 
 NAMED_MAX: Final = 5  # changes that a sentence names; the plan has all
 

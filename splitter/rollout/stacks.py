@@ -17,6 +17,7 @@ from typing import Any
 from splitter.change.canonical import from_json
 from splitter.contracts import Clock, EngineBack, EngineGone, FoundStack, Provisioner, StackDied, StackMoved, StackOrder
 from splitter.errors import EngineError, OperatorError, StackError
+from splitter.facts import Facts
 from splitter.model import ServicePort, Stack, StackId
 from splitter.rollout.events import Kind
 from splitter.rollout.history import StackRecord
@@ -114,6 +115,10 @@ class Stacks:
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Return what an operator should know before `order` takes a running project over."""
         return await self._provisioner.survey(order)
+
+    async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
+        """Return what is known of `live`, made of `before`, and of the images of `after`."""
+        return await self._provisioner.facts(live, before, after)
 
     async def make(self, record: StackRecord, rollout: str, deadline_s: float) -> Stack:
         """Make the stack of `record` and return it.  Raises StackError; then nothing of it is left."""

@@ -180,6 +180,14 @@ class TestImageIds:
             Action.UNKNOWN,
         ]
 
+    def test_of_which_nothing_is_known(self) -> None:
+        """
+        A service without an id on either side is compared by its names alone.
+        """
+        changes = change_set(template(self.LIVE), template(self.LIVE), {"a": "1"}, {"a": "1"})
+
+        assert {change.action for change in changes.changes} == {Action.KEEP}
+
 
 class TestConsequences:
     def test_of_a_replaced_volume(self) -> None:

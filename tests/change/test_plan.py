@@ -1,9 +1,11 @@
 import pytest
 
+from splitter.change.changeset import Action, Cause
 from splitter.change.plan import SHOWN_MAX, plan, sentences
 from splitter.change.rollback_cost import Level, Thresholds
 from splitter.change.scope import Scope
 from splitter.errors import TemplateError
+from splitter.facts import Facts
 from splitter.template import Dependency, Service, Template
 from tests.change.compose import template
 
@@ -50,6 +52,27 @@ class TestPlan:
         assert {change.action for change in found.change_set.changes} == {"create"}
         assert found.cost.level is Level.NONE
         assert set(found.scopes.values()) == {Scope.STACK}
+
+    def test_takes_what_an_engine_knows(self) -> None:
+        """
+        The same name for another image is a change, and what it means for data is read from the images' variables.
+        """
+        live = template(LIVE.replace("postgres:15", "postgres"))
+        facts = Facts(
+            live_images={"db": "sha256:1"},
+            shadow_images={"db": "sha256:2"},
+            live_variables={"db": {"PG_MAJOR": "15"}},
+            shadow_variables={"db": {"PG_MAJOR": "16"}},
+            lost_images=frozenset({"web"}),
+        )
+
+        found = plan(live, live, facts=facts)
+
+        change = found.change_set.of("service:db")
+        assert change is not None
+        assert (change.action, change.cause) == (Action.REPLACE, Cause.IMAGE)
+        assert {"ST1", "ST2", "RE1"} <= {reason.id for reason in found.cost.reasons}
+        assert found.change_set.digest != plan(live, live).change_set.digest
 
     def test_thresholds_are_the_callers(self) -> None:
         """

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from splitter.change import reach_risks, state_risks, work_risks
 from splitter.change.changeset import change_set
-from splitter.change.reasons import Facts, Reason
-from splitter.change.rollback_cost import NO_FACTS, RULES, Cost, Level, Thresholds, priced, rollback_cost
+from splitter.change.reasons import Reason
+from splitter.change.rollback_cost import RULES, Cost, Level, Thresholds, priced, rollback_cost
+from splitter.facts import NO_FACTS, Facts
 from splitter.template import Template
 from tests.change.compose import template
 

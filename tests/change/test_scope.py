@@ -31,6 +31,18 @@ class TestScopes:
         """
         assert scopes_of(LIVE.replace("postgres:15", "postgres:16"))["db"] is Scope.STACK
 
+    def test_state_that_nobody_knows_of_is_shared(self) -> None:
+        """
+        Where it is not known what an image's name means now, nothing says that the service changes; another id does.
+        """
+        one = template(LIVE)
+
+        def scope(shadow_images: dict[str, str]) -> Scope:
+            return scopes(one, one, change_set(one, one, shadow_images, {"db": "sha256:1"}))["db"]
+
+        assert scope({}) is Scope.SHARED
+        assert scope({"db": "sha256:2"}) is Scope.STACK
+
     def test_new_state_is_not(self) -> None:
         """
         What live does not have cannot be shared, whatever its label says.

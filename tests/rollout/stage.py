@@ -13,6 +13,7 @@ from splitter.change.plan import Plan, plan
 from splitter.change.reasons import Reason
 from splitter.change.rollback_cost import Cost, Level
 from splitter.errors import Problem, TemplateError
+from splitter.facts import Facts
 from splitter.judge.config import JudgeConfig
 from splitter.model import Split, StackId
 from splitter.placement import ALONE, Placement
@@ -144,8 +145,8 @@ class Stage:
             return None
         return self._task.exception()
 
-    def _planned(self, live: Template | None, shadow: Template) -> Plan:
-        return replace(plan(live, shadow, routed={"web"}), cost=self.cost, placement=self.placement)
+    def _planned(self, live: Template | None, shadow: Template, facts: Facts) -> Plan:
+        return replace(plan(live, shadow, routed={"web"}, facts=facts), cost=self.cost, placement=self.placement)
 
     # --- What a user does and sees -----------------------------------------------------------------------------------
 

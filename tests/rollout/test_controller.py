@@ -13,6 +13,7 @@ from splitter.change.reasons import Reason
 from splitter.change.rollback_cost import Cost
 from splitter.contracts import Severity
 from splitter.errors import RefusedError, StateError, TemplateError
+from splitter.facts import Facts
 from splitter.judge.config import JudgeConfig
 from splitter.judge.judge import Judge
 from splitter.judge.verdict import Action
@@ -20,6 +21,7 @@ from splitter.model import Resources
 from splitter.rollout.analysis import KEEP_EVERY_TICKS
 from splitter.rollout.fed import decode
 from splitter.rollout.options import OnUndecided
+from splitter.rollout.planning import summary
 from tests.rollout.stage import LIVE, OVERRIDE, QUICK, SHADOW, Stage, opened, staged
 
 
@@ -624,6 +626,18 @@ class TestDeploy:
                 await stage.deploy(1)
 
             assert await stage.deploy(1, force=True) == "shop-2"
+
+    async def test_of_another_image_under_the_same_name_is_a_change(self) -> None:
+        """
+        What the engine knows of images counts in a plan and in a deploy.
+        """
+        async with staged() as stage:
+            stage.engine.facts = Facts(live_images={"web": "sha256:1"}, shadow_images={"web": "sha256:2"})
+
+            plan = await stage.controller.plan(["/srv/shop/v1.yaml"], {})
+
+            assert summary(plan) == "replace service:web"
+            assert await stage.deploy(1) == "shop-2"
 
     async def test_of_a_wrong_template_changes_nothing(self) -> None:
         """

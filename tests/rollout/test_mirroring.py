@@ -6,6 +6,7 @@ import pytest
 
 from splitter.change.plan import Plan
 from splitter.errors import RefusedError
+from splitter.facts import Facts
 from splitter.judge.config import JudgeConfig
 from splitter.judge.judge import Judge
 from splitter.judge.verdict import Action
@@ -199,8 +200,8 @@ class TestSharedState:
         async with staged(options=ISOLATED) as stage:
             planned = stage._planned
 
-            def shares(live: Template, shadow: Template) -> Plan:
-                return replace(planned(live, shadow), shared=("data at /data of service web",))
+            def shares(live: Template, shadow: Template, facts: Facts) -> Plan:
+                return replace(planned(live, shadow, facts), shared=("data at /data of service web",))
 
             monkeypatch.setattr(stage.controller._desk, "_planner", shares)
 
