@@ -34,13 +34,14 @@ class Joining:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image says of itself; `ports` are the TCP ports that it declares."""
+    """What an image says of itself; `ports` are the TCP ports that it declares, `platform` is system/architecture."""
 
     reference: str
     id: str
     entrypoint: tuple[str, ...]
     ports: tuple[int, ...]
     has_check: bool
+    platform: str = ""
 
     @classmethod
     def read(cls, reference: str, inspected: Mapping[str, Any]) -> Self:
@@ -49,7 +50,9 @@ class Image:
         tcp = [int(port) for port, _, protocol in (each.partition("/") for each in exposed) if protocol in ("", "tcp")]
         entrypoint = tuple(config.get("Entrypoint") or ())
         check = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
-        return cls(reference, inspected["Id"], entrypoint, tuple(sorted(tcp)), check[0] != "NONE")
+        known = [inspected[part] for part in ("Os", "Architecture") if inspected.get(part)]
+        platform = "/".join(known) if len(known) > 1 else ""
+        return cls(reference, inspected["Id"], entrypoint, tuple(sorted(tcp)), check[0] != "NONE", platform)
 
 
 def configure(

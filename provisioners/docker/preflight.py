@@ -1,19 +1,23 @@
-"""Every reason why an order cannot be made, found before anything is made, all at once."""
+"""Every reason why an order cannot be made, found before anything is made, all at once.
+
+A problem refuses the order.  A note is what an operator should know and may have meant: it is told before the first
+step of the making.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioners import startup
-from provisioners.docker import documents, endpoints, names, numbering
+from provisioners.docker import documents, endpoints, names, neighbours, numbering, room
 from provisioners.docker.containers import Image, networks_used
-from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.engine import Engine
 from provisioners.docker.images import Images
 from provisioners.docker.sharing import Loan, Sharing
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError
-from splitter.template import Healthcheck, Network, Service
+from splitter.template import Healthcheck, MountType, Network, Service
 
 EDGE_LABELS = ("traefik.", "caddy")
 EDGE_VARIABLES = ("VIRTUAL_HOST", "VIRTUAL_PORT", "VIRTUAL_PATH")
@@ -21,6 +25,17 @@ HARMLESS_DEVICES = frozenset(
     f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty", "fuse", "net/tun", "kvm")
 )
 """What any number of containers may open at once."""
+CONTROL_SOCKETS = ("/docker.sock", "/podman.sock", "/containerd.sock")
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+CONTAINERD_STORE = "io.containerd.snapshotter"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an operator has said of the engine that an order is looked at with."""
+
+    endpoint: endpoints.EndpointMode = "auto"
+    no_room: room.NoRoom = "warn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,7 @@ class Findings:
     loan: Loan
     renumbered: frozenset[str]
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 async def inspect(
@@ -39,7 +55,7 @@ async def inspect(
     images: Images,
     sharing: Sharing,
     order: StackOrder,
-    mode: endpoints.EndpointMode,
+    terms: Terms,
     *,
     refresh: bool,
 ) -> Findings:
@@ -48,7 +64,7 @@ async def inspect(
     `refresh`: images whose policy is `always` are pulled; once the plan is made nothing is.
     """
     info = await engine.read("ask the engine about itself", lambda client: client.info())
-    reach = await endpoints.reach(mode, engine, info)
+    reach = await endpoints.reach(terms.endpoint, engine, info)
     loan = await sharing.loan(order)
     made = names.made(order, loan.shares)
     found, problems = await images.missing(made.values(), refresh=refresh)
@@ -62,8 +78,10 @@ async def inspect(
         f"container name {name} is longer than {names.DNS_LABEL_MAX} characters" for name in names.too_long(order)
     )
     problems += _platform(engine.url, reach, str(info.get("OSType", "linux")))
-    problems += await _external(engine, order)
-    problems += await _strangers(engine, order, sharing.parts.labels)
+    problems += _runtimes(made.values(), info)
+    problems += _images_of_others(made.values(), found, info)
+    problems += await neighbours.external(engine, order)
+    problems += await neighbours.strangers(engine, order, sharing.parts.labels)
     problems += await asyncio.to_thread(lambda: list(documents.problems(made.values(), order.template)))
     problems += _devices(order, made.values())
     problems += _unreachable(order)
@@ -72,7 +90,12 @@ async def inspect(
     if not order.again and (problem := numbering.exhausted(_own_networks(order), networks, info)):
         problems.append(problem)
     renumbered = _renumbered(order, networks)
-    return Findings(tuple(routed), reach, loan, renumbered, tuple(problems))
+    notes = [*_told_of_numbers(order, renumbered), *_controllers(made.values())]
+    if terms.no_room != "ignore":
+        short = await room.shortages(engine, sharing.parts, order, made.values(), loan, info)
+        refusing = problems if terms.no_room == "refuse" else notes
+        refusing += short
+    return Findings(tuple(routed), reach, loan, renumbered, tuple(problems), tuple(notes))
 
 
 def _with_image_checks(services: Mapping[str, Service], images: Mapping[str, Image]) -> dict[str, Service]:
@@ -101,6 +124,66 @@ def _platform(url: str, reach: endpoints.Reach, system: str) -> Iterable[str]:
 def _is_here(url: str) -> bool:
     host = url.rpartition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]")
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _runtimes(services: Iterable[Service], info: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the runtimes that the engine does not have.  A shim's name or path need not be among those it lists."""
+    known = info.get("Runtimes") or {}
+    for service in services if known else ():
+        name = service.runtime
+        if name and name not in known and not name.startswith(("/", "io.containerd.")):
+            yield (
+                f"service {service.name}: the engine has no runtime {name}, but {', '.join(sorted(known))}; install it "
+                "and name it in the engine's daemon.json"
+            )
+
+
+def _images_of_others(
+    services: Iterable[Service], images: Mapping[str, Image], info: Mapping[str, Any]
+) -> Iterable[str]:
+    """Yield the images that are there for another platform than a service asks for.
+
+    The containerd store holds one image for several platforms and shows one of them, so there it is left to the engine.
+    """
+    if CONTAINERD_STORE in str(info.get("DriverStatus") or ""):
+        return
+    for service in services:
+        image = images.get(service.name)
+        if image and image.platform and service.platform and not is_for(service.platform, image.platform):
+            yield (
+                f"service {service.name}: image {image.reference} is for {image.platform}, and the service asks for "
+                f"{service.platform}; pull that one (docker pull --platform {service.platform} {image.reference})"
+            )
+
+
+def is_for(asked: str, there: str) -> bool:
+    """Return whether an image for `there` (system/architecture) is one for what is asked, which may say less."""
+    system, _, architecture = there.partition("/")
+    parts = asked.lower().split("/")
+    if len(parts) == 1:
+        return parts[0] in (system, architecture) or ARCHITECTURES.get(parts[0]) == architecture
+    return parts[0] == system and ARCHITECTURES.get(parts[1], parts[1]) == architecture
+
+
+def _controllers(services: Iterable[Service]) -> Iterable[str]:
+    """Yield the services that can order the engine about."""
+    for service in services:
+        binds = (mount.source for mount in service.mounts if mount.type is MountType.BIND)
+        for source in sorted({each for each in binds if each.endswith(CONTROL_SOCKETS)}):
+            yield (
+                f"service {service.name} has the engine's socket ({source}): it is a second controller, which may "
+                "start, stop and remove containers of both stacks"
+            )
+
+
+def _told_of_numbers(order: StackOrder, renumbered: Collection[str]) -> Iterable[str]:
+    for network in _own_networks(order):
+        if network.key in renumbered:
+            subnets = ", ".join(pool.subnet for pool in network.ipam.pools if pool.subnet)
+            yield (
+                f"network {names.network_name(order, network)} is renumbered: {subnets} is taken on this engine, so "
+                "the engine chooses its addresses, and fixed addresses in it are left out"
+            )
 
 
 def _devices(order: StackOrder, services: Iterable[Service]) -> Iterable[str]:
@@ -148,66 +231,13 @@ def _renumbered(order: StackOrder, existing: Iterable[Mapping[str, Any]]) -> fro
     return numbering.taken(own, {each["Name"]: each for each in existing if each["Name"] not in mine})
 
 
-async def _external(engine: Engine, order: StackOrder) -> list[str]:
-    """Return what is wrong with the networks and volumes that others made."""
-    problems = []
-    used = networks_used(order)
-    own = [names.network_name(order, each) for each in used if not each.external]
-    for network in (each for each in used if each.external):
-        name = names.network_name(order, network)
-        if not await _exists(engine, "network", name):
-            problems.append(f"external network {name} is not on the engine: create it (docker network create {name})")
-        problems += (
-            f"external network {name} sorts before {other}, so names could lead into other stacks: rename it"
-            for other in own
-            if name < other
-        )
-    for volume in (each for each in order.template.volumes.values() if each.external):
-        name = names.volume_name(order, volume)
-        if not await _exists(engine, "volume", name):
-            problems.append(f"external volume {name} is not on the engine: create it (docker volume create {name})")
-    return problems
-
-
-async def _exists(engine: Engine, kind: str, name: str) -> bool:
-    try:
-        if kind == "network":
-            await engine.read(f"look for network {name}", lambda client: client.inspect_network(name))
-        else:
-            await engine.read(f"look for volume {name}", lambda client: client.inspect_volume(name))
-    except EngineRefusedError as error:
-        if error.status == 404:
-            return False
-        raise
-    return True
-
-
-async def _strangers(engine: Engine, order: StackOrder, labels: Mapping[str, str]) -> list[str]:
-    """Return who else has the names of our containers.  What an interrupted create of this stack left is ours."""
-    wanted = {
-        names.container_name(order.id, name, number)
-        for name, service in order.template.services.items()
-        for number in range(1, service.replicas + 1)
-    }
-    there = await engine.read("list containers", lambda client: list(client.containers(all=True)))
-    problems = []
-    for container in there:
-        theirs = container.get("Labels") or {}
-        taken = wanted & {name.lstrip("/") for name in container["Names"]}
-        if taken and any(theirs.get(key) != value for key, value in labels.items()):
-            whose = theirs.get(names.INSTALLATION)
-            owner = f"of another installation ({whose})" if whose else "not made by splitter"
-            problems.append(f"container {min(taken)} exists and is {owner}: remove or rename it")
-    return problems
-
-
 async def problems(
-    engine: Engine, images: Images, sharing: Sharing, order: StackOrder, mode: endpoints.EndpointMode
+    engine: Engine, images: Images, sharing: Sharing, order: StackOrder, terms: Terms
 ) -> tuple[str, ...]:
     """Return all problems as sentences; an engine that cannot be asked is one."""
     try:
         async with asyncio.timeout(order.deadline_s):
-            return (await inspect(engine, images, sharing, order, mode, refresh=True)).problems
+            return (await inspect(engine, images, sharing, order, terms, refresh=True)).problems
     except EngineError as error:
         return (str(error),)
     except TimeoutError:

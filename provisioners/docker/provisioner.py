@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioners.docker import endpoints, names, preflight, sampling
+from provisioners.docker import endpoints, names, preflight, room, sampling
 from provisioners.docker.adopting import Adopting
 from provisioners.docker.copying import release
 from provisioners.docker.engine import THREADS, Engine
@@ -37,11 +37,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DockerOptions:
-    """`base_url` None: DOCKER_HOST, else the usual socket.  `pull`: fetch images that are missing."""
+    """`base_url` None: DOCKER_HOST, else the usual socket.  `pull`: fetch images that are missing.
+
+    `no_room`: what a stack that may not fit into memory or on the disk is met with.
+    """
 
     base_url: str | None = None
     endpoint: endpoints.EndpointMode = "auto"
     pull: bool = True
+    no_room: room.NoRoom = "warn"
     threads: int = THREADS
 
 
@@ -67,7 +71,7 @@ class DockerProvisioner:
     async def check(self, order: StackOrder) -> Sequence[str]:
         if order.placement.adopted:
             return await self._adopting.problems(order)
-        return await preflight.problems(self._engine, self._images, self._sharing, order, self._options.endpoint)
+        return await preflight.problems(self._engine, self._images, self._sharing, order, self._terms)
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         return await self._adopting.survey(order) if order.placement.adopted else ()
@@ -130,6 +134,10 @@ class DockerProvisioner:
         await self._news.close()
         await self._engine.close()
 
+    @property
+    def _terms(self) -> preflight.Terms:
+        return preflight.Terms(self._options.endpoint, self._options.no_room)
+
     # --- Making --------------------------------------------------------------------------------------------------
 
     async def _keep(self, order: StackOrder, progress: Callable[[str], None]) -> frozenset[str]:
@@ -160,10 +168,12 @@ class DockerProvisioner:
             async with asyncio.timeout(order.deadline_s):
                 is_first = not (order.rollout or order.again)
                 found = await preflight.inspect(
-                    self._engine, self._images, self._sharing, order, self._options.endpoint, refresh=is_first
+                    self._engine, self._images, self._sharing, order, self._terms, refresh=is_first
                 )
                 if found.problems:
                     raise StackError(f"stack {order.id} cannot be made: {'; '.join(found.problems)}")
+                for note in found.notes:
+                    progress(f"note: {note}")
                 shares = found.loan.shares
                 needed = names.made(order, shares).values()
                 built_for = names.built_for(self._installation, order.id)

@@ -23,11 +23,13 @@ NANO = 1e9
 async def sample(engine: Engine, parts: Parts, stack: StackId) -> Resources | None:
     """Return what the stack's running containers use; None if none runs.  Raises EngineError."""
     listed = await parts.containers(stack)
-    found = await asyncio.gather(*(_look(engine, each["Id"]) for each in listed if each["State"] == "running"))
+    found = await asyncio.gather(*(look(engine, each["Id"]) for each in listed if each["State"] == "running"))
     return together([each for each in found if each is not None])
 
 
-async def _look(engine: Engine, container: str) -> Resources | None:
+async def look(engine: Engine, container: str) -> Resources | None:
+    """Return what one container uses; None if it does not run.  Raises EngineError."""
+
     def ask(client: APIClient) -> tuple[Any, Any]:
         return client.inspect_container(container), client.stats(container, stream=False, one_shot=True)
 

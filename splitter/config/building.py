@@ -50,7 +50,10 @@ def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
         access_log=_access_log(document.access_log, file),
         health={name: _health(app.health) for name, app in document.apps.items()},
         docker=DockerOptions(
-            base_url=document.docker.host, endpoint=document.docker.endpoint, pull=document.docker.pull
+            base_url=document.docker.host,
+            endpoint=document.docker.endpoint,
+            pull=document.docker.pull,
+            no_room=document.docker.no_room,
         ),
         alerts=tuple(Webhook(each.url.get_secret_value(), each.on) for each in document.alerts),
         inline_templates={_inline(file, name): _static(name, app) for name, app in document.apps.items() if app.static},

@@ -312,6 +312,9 @@ class Docker(Section):
     splitter that runs in a container of the same engine), or as fits the host."""
     pull: Flag = _DOCKER.pull
     """Whether images that are missing are pulled before a rollout."""
+    no_room: Literal["warn", "refuse", "ignore"] = _DOCKER.no_room
+    """What happens when the new containers may need more memory than the engine's host has available, or the copies of
+    volumes more disk: a note when the stack is made, a deploy that is refused, or nothing."""
 
 
 class AlertTarget(Section):

@@ -30,7 +30,12 @@ def refused(status: int, message: str) -> APIError:
 
 @dataclass
 class World:
-    """What is on the engine.  `endings` are the exit codes of services that end at once, by name."""
+    """What is on the engine.
+
+    `endings` are the exit codes of services that end at once, by name.  `aliases` are the names that containers have in
+    each of their networks, `usage` is the memory that they use; both by the container's name.  `info` is what the
+    engine says of itself beyond the least.
+    """
 
     images: set[str] = field(default_factory=lambda: {"app:1"})
     containers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -39,6 +44,9 @@ class World:
     tags: dict[str, str] = field(default_factory=dict)
     endings: dict[str, int] = field(default_factory=dict)
     ports: set[str] = field(default_factory=set)
+    aliases: dict[str, list[str]] = field(default_factory=dict)
+    usage: dict[str, int] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -121,7 +129,11 @@ class Client:
         return Stream()
 
     def info(self) -> dict[str, Any]:
-        return {"OSType": "linux", "MemTotal": 2**34}
+        return {"OSType": "linux", "MemTotal": 2**34, **self._world.info}
+
+    def df(self) -> dict[str, Any]:
+        sizes = [(each["Name"], {"Size": each.get("size", 0)}) for each in self._world.volumes.values()]
+        return {"Volumes": [{"Name": name, "UsageData": usage} for name, usage in sizes]}
 
     def logs(self, container: str, tail: int) -> bytes:
         return b""
@@ -134,7 +146,7 @@ class Client:
     def inspect_image(self, reference: str) -> dict[str, Any]:
         if reference not in self._world.images:
             raise refused(404, f"No such image: {reference}")
-        return {"Id": f"sha256:{reference}", "Config": {}}
+        return {"Id": f"sha256:{reference}", "Config": {}, "Os": "linux", "Architecture": "amd64"}
 
     def tag(self, image: str, repository: str, tag: str, force: bool = False) -> None:
         self._world.tags[f"{repository}:{tag}"] = image
@@ -166,11 +178,21 @@ class Client:
         found = self._container(container)
         name = found["Name"].lstrip("/")
         networks = {
-            key: {"IPAddress": each["Containers"][name], "NetworkID": each["Id"]}
+            key: {
+                "IPAddress": each["Containers"][name],
+                "NetworkID": each["Id"],
+                "Aliases": self._world.aliases.get(name),
+            }
             for key, each in self._world.networks.items()
             if name in each["Containers"]
         }
         return {**found, "NetworkSettings": {"Networks": networks, "Ports": {}}}
+
+    def stats(self, container: str, stream: bool = True, one_shot: bool = False) -> dict[str, Any]:
+        name = self._container(container)["Name"].lstrip("/")
+        used = self._world.usage.get(name, 2**20)
+        cpu = {"cpu_usage": {"total_usage": 0}}
+        return {"memory_stats": {"usage": used, "limit": 2**34}, "cpu_stats": cpu}
 
     def create_host_config(self, **keys: Any) -> dict[str, Any]:
         return {"Mounts": keys.get("mounts") or []}

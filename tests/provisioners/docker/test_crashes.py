@@ -13,8 +13,8 @@ from splitter.contracts import StackOrder
 from splitter.errors import StackError
 from splitter.model import StackId
 from splitter.placement import Placement, VolumeMode
-from splitter.template import Ipam, Mount, MountType, Network, Pool, Template, Volume
-from tests.provisioners.docker.memory import KilledError, MemoryEngine, World
+from splitter.template import Attachment, Ipam, Mount, MountType, Network, Pool, Template, Volume
+from tests.provisioners.docker.memory import Client, KilledError, MemoryEngine, World, refused
 from tests.provisioners.docker.stage import WEB, order, server, template
 
 LIVE, SHADOW = StackId("shop-r1"), StackId("shop-r2")
@@ -71,6 +71,30 @@ async def run(world: World, *stories: Story, dies_at: int | None = None) -> int:
             engine.is_dead = engine.is_dead or dies_at is not None
             await provisioner.close()
         return engine.calls
+
+
+async def told(world: World, wanted: StackOrder, options: DockerOptions) -> list[str]:
+    """Return what a daemon with `options` says while it makes a stack."""
+    said: list[str] = []
+
+    async def make(provisioner: DockerProvisioner) -> None:
+        provisioner._options = options
+        await provisioner.create(wanted, said.append)
+
+    await run(world, make)
+    return said
+
+
+async def problems(world: World, wanted: StackOrder, options: DockerOptions) -> list[str]:
+    """Return what a daemon with `options` has against making a stack."""
+    found: list[str] = []
+
+    async def check(provisioner: DockerProvisioner) -> None:
+        provisioner._options = options
+        found.extend(await provisioner.check(wanted))
+
+    await run(world, check)
+    return found
 
 
 async def make_live(provisioner: DockerProvisioner) -> None:
@@ -229,6 +253,59 @@ class TestErrors:
             await run(world, make)
 
         assert list(world.networks) == ["other"]
+
+    async def test_of_a_name_that_was_taken_meanwhile(self) -> None:
+        """
+        409: whoever took the name between the check and the create keeps it, and the sentence says what to do.
+        """
+        world = World()
+
+        async def make(provisioner: DockerProvisioner) -> None:
+            await provisioner.create(order("shop", template(server(image="app:1")), revision=1), take)
+
+        def take(line: str) -> None:
+            if line.startswith("creating network"):
+                world.containers["shop-r1-web-1"] = {
+                    "Id": "x",
+                    "Name": "/shop-r1-web-1",
+                    "Labels": {},
+                    "Mounts": [],
+                    "State": {"Status": "running", "Running": True},
+                }
+
+        with pytest.raises(StackError, match=r"create container shop-r1-web-1: .* Remove or rename it"):
+            await run(world, make)
+
+        assert [each["Id"] for each in world.containers.values()] == ["x"]
+        assert world.networks == {}
+
+    async def test_of_two_networks_at_create_never_come(self) -> None:
+        """
+        400: an older engine refuses a create with two networks, so the second is joined before the start.
+        """
+        world = World()
+        both = server(image="app:1", networks=(Attachment("back"), Attachment("front")))
+        networks = {key: Network(key) for key in ("back", "front")}
+
+        await told(world, order("shop", template(both, networks=networks)), DockerOptions(endpoint="bridge"))
+
+        assert world.networks_of("shop-r1-web-1") == ["shop-r1_back", "shop-r1_front"]
+
+    async def test_of_a_create_leave_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        400: what the engine says about a body that it does not take is passed on, and nothing is left.
+        """
+        world = World()
+
+        def refuse(*_: object) -> None:
+            raise refused(400, "Container cannot be connected to network endpoints: two of them")
+
+        monkeypatch.setattr(Client, "_create", refuse)
+
+        with pytest.raises(StackError, match=r"could not create container shop-r1-.*: Container cannot be connected"):
+            await run(world, make_live)
+
+        assert world.containers == world.networks == world.volumes == {}
 
     async def test_of_a_port_leave_no_container(self) -> None:
         """

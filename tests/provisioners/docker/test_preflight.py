@@ -1,12 +1,25 @@
+from typing import Any
+
 import pytest
 
 from provisioners.docker import DockerOptions
-from provisioners.docker.preflight import _devices, _edge_proxies, _unreachable
+from provisioners.docker.containers import Image
+from provisioners.docker.preflight import (
+    _controllers,
+    _devices,
+    _edge_proxies,
+    _images_of_others,
+    _runtimes,
+    _unreachable,
+    is_for,
+)
 from splitter.model import StackId
 from splitter.placement import ALONE, Placement
-from splitter.template import Device, DeviceRequest, Service
+from splitter.template import Device, DeviceRequest, Ipam, Mount, MountType, Network, Pool, Service
 from tests.provisioners.docker.conftest import MakeProvisioner
+from tests.provisioners.docker.memory import World
 from tests.provisioners.docker.stage import WEB, order, server, template
+from tests.provisioners.docker.test_crashes import problems, told
 
 BESIDE = Placement(base=StackId("shop-r1"))
 
@@ -67,6 +80,95 @@ class TestRoutes:
         assert guest.endswith("it has no address of its own; route to vpn, whose network it uses")
         assert hermit.endswith("it has no address of its own; give it a network")
         assert list(_unreachable(order("shop", template(server(network_mode="bridge")), WEB))) == []
+
+
+class TestControllers:
+    def test_are_named(self) -> None:
+        """
+        Who has the engine's socket can do to both stacks what splitter does.
+        """
+        socket = Mount(MountType.BIND, "/var/run/docker.sock", "/var/run/docker.sock", read_only=True)
+        plain = Mount(MountType.BIND, "/srv/docker.sock.d", "/srv")
+
+        (found,) = _controllers([server(mounts=(socket, plain))])
+
+        assert found.startswith("service web has the engine's socket (/var/run/docker.sock): it is a second controller")
+
+
+class TestRuntimes:
+    def test_are_those_of_the_engine(self) -> None:
+        """
+        A runtime that the engine has not is named with those that it has; a shim's name is left to the engine.
+        """
+        info: dict[str, Any] = {"Runtimes": {"runc": {}, "crun": {}}}
+        asked = [server(runtime=name) for name in ("", "runc", "io.containerd.kata.v2", "/opt/shim", "nvidia")]
+
+        (found,) = _runtimes(asked, info)
+
+        assert found.startswith("service web: the engine has no runtime nvidia, but crun, runc;")
+        assert list(_runtimes(asked, {})) == []
+
+
+class TestPlatforms:
+    @pytest.mark.parametrize("asked", ["linux/arm64", "linux/arm64/v8", "linux/aarch64", "arm64", "linux"])
+    def test_may_say_less_than_the_image(self, asked: str) -> None:
+        """
+        A platform may leave out the system, the architecture or the variant, and has old names too.
+        """
+        assert is_for(asked, "linux/arm64")
+
+    @pytest.mark.parametrize("asked", ["linux/amd64", "x86_64", "windows/arm64", "windows"])
+    def test_of_another_image_is_refused(self, asked: str) -> None:
+        """
+        The engine would refuse the create; where it holds several platforms by one name it is left to it.
+        """
+        image = {"web": Image("app:1", "sha256:1", (), (), has_check=False, platform="linux/arm64")}
+        service = server(platform=asked)
+
+        (found,) = _images_of_others([service], image, {})
+
+        assert found.startswith(f"service web: image app:1 is for linux/arm64, and the service asks for {asked};")
+        several = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
+        assert list(_images_of_others([service], image, several)) == []
+
+
+class TestNumbers:
+    async def test_that_are_taken_are_told(self) -> None:
+        """
+        A network whose addresses somebody has gets others, and the first thing that is said of the making is that.
+        """
+        networks = {"default": Network("default", ipam=Ipam(pools=(Pool("10.77.0.0/24"),)))}
+        first, second = (
+            order("shop", template(server(image="app:1"), networks=networks), revision=number) for number in (1, 2)
+        )
+        world, options = World(), DockerOptions(endpoint="bridge", pull=False)
+
+        assert not [line for line in await told(world, first, options) if line.startswith("note")]
+        said = await told(world, second, options)
+
+        assert said[0].startswith("note: network shop-r2_default is renumbered: 10.77.0.0/24 is taken on this engine")
+
+
+class TestFindings:
+    async def test_come_all_at_once(self) -> None:
+        """
+        A runtime, a platform, a network and memory that are not there are four sentences of one answer.
+        """
+        world = World(info={"Runtimes": {"runc": {}}, "MemTotal": 2**20})
+        networks = {"default": Network("default", name="nowhere", external=True)}
+        wrong = template(server(image="app:1", runtime="nvidia", platform="linux/s390x"), networks=networks)
+
+        found = await problems(
+            world, order("shop", wrong), DockerOptions(endpoint="bridge", pull=False, no_room="refuse")
+        )
+
+        expected = [
+            "service web: the engine has no runtime nvidia",
+            "service web: image app:1 is for linux/amd64",
+            "external network nowhere is not on the engine",
+            "the new containers may come to use",
+        ]
+        assert expected == [each[: len(start)] for each, start in zip(found, expected, strict=True)]
 
 
 @pytest.mark.docker
