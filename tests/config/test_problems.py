@@ -58,7 +58,7 @@ class TestUnknownKey:
         Where nothing is close, all keys of a short section are named.
         """
         assert mistakes(GOOD + "docker: {zzz: 1}\n") == [
-            "9:10: docker: unknown key 'zzz'; known here: endpoint, host, pull"
+            "9:10: docker: unknown key 'zzz'; known here: endpoint, host, no_room, pull"
         ]
 
     def test_is_found_below_names_and_in_lists(self) -> None:
