@@ -85,7 +85,7 @@ class Guards:
             self._memory(tick),
             self._failures(reading, design, tick.seconds),
             self._budget(reading),
-            self._slow(reading, tick.seconds),
+            self._slow(reading, design, tick.seconds),
             self._latency(reading, design, tick.seconds),
         )
         return next((alarm for alarm in alarms if alarm), None)
@@ -142,12 +142,13 @@ class Guards:
         cost = f"{self._impact:.0f} requests failed that live would have served"
         return Alarm("guards.impact_budget", f"{cost}, at most {budget:g} may")
 
-    def _slow(self, reading: Reading, seconds: float) -> Alarm | None:
+    def _slow(self, reading: Reading, design: Design, seconds: float) -> Alarm | None:
         """Bet on very slow and overdue answers: a stack that hangs finishes nothing, and is seen here alone."""
         if not (reading.is_timed and reading.answers_s):
             return None
         stratum = reading.tail(*self._slow_at)
-        evidence = self._bet_against_live("slow", stratum, SLOW_STAKES, SLOW_BEYOND_LIVE, seconds)
+        thin = stratum.thinned(design.above(self._slow_at[0]))
+        evidence = self._bet_against_live("slow", thin, SLOW_STAKES, SLOW_BEYOND_LIVE, seconds)
         if evidence < self._level:
             return None
         claim = f"no more than live + {percent(SLOW_BEYOND_LIVE)}"

@@ -102,7 +102,7 @@ class TestKill:
         """
         status = await self.survived(world, moment, {"KILL_AT": moment}, tmp_path)
 
-        assert status["state"] in ON_THE_WAY_UP[moment], status["last_event"]
+        assert status["state"] in ON_THE_WAY_UP[moment], status["told"]
 
     @pytest.mark.parametrize("moment", ON_THE_WAY_UP)
     async def test_right_before_a_fact_is_written(self, moment: str, tmp_path: Path) -> None:
@@ -128,6 +128,7 @@ class TestKill:
                     return await agree(world, daemon)
                 await daemon.reaches("PROMOTED", "ROLLED_BACK")
                 status = await agree(world, daemon)
+                status["told"] = [event["sentence"] for event in await daemon.events()]
 
         assert status["live"]["id"] == (SECOND if status["state"] == "PROMOTED" else FIRST)
         assert load.failures == []
@@ -231,11 +232,17 @@ class TestEvidence:
                 kept = judged_requests(daemon)
                 await came_back(daemon, load)
                 await daemon.reaches("SPLITTING")
-                decision = (await daemon.call("GET", f"/apps/{APP}/explain"))["decision"]
+                decision = await eventually("it judges again", lambda: decided(daemon))
                 await daemon.command("rollback")
                 await daemon.reaches("ROLLED_BACK")
 
         assert decision["requests"] >= kept > 100
+
+
+async def decided(daemon: Daemon) -> Json | None:
+    """Return what the judge says at present, None before its first tick."""
+    decision: Json | None = (await daemon.call("GET", f"/apps/{APP}/explain"))["decision"]
+    return decision
 
 
 def judged_requests(daemon: Daemon) -> int:

@@ -67,11 +67,12 @@ class TestLeak:
         """
         A stack that keeps a bit of every request answers well until the end, and is left long before that.
         """
-        service = world.service("two", LEAK_KB="128")
+        service = world.service("two", LEAK_KB="32")
         service["deploy"] = {"resources": {"limits": {"memory": "256M"}}}
         live, shadow = world.release(tmp_path, "one"), world.template(tmp_path, "two", {"web": service})
 
-        status, why, _ = await judged(world, tmp_path, live, shadow, guards={"memory": "50%"})
+        guarded = {"guards": {"memory": "50%"}, "min_duration": "90s"}  # a slow machine takes long to fill it
+        status, why, _ = await judged(world, tmp_path, live, shadow, **guarded)
 
         assert (status["state"], why["kind"], why["decision"]["kpi"]) == ("ROLLED_BACK", "worse", "guards.memory")
         assert "of its limit in 2 samples, at most 50 %" in why["decided"]
