@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
-from provisioners.docker import DockerOptions, DockerProvisioner
+from provisioners.docker import DockerOptions, DockerProvisioner, names
 from splitter.contracts import StackDied, StackMoved
 from splitter.errors import EngineError, StackError
 from splitter.model import Endpoint, ServicePort, StackId
@@ -417,6 +417,38 @@ class TestCheck:
             problem.partition(":")[0] for problem in problems
         ]
         assert client.inspect_container(f"{app}-r1-web-1")["State"]["Running"]
+
+
+@pytest.mark.docker
+class TestCompose:
+    async def test_finds_the_containers_of_a_stack(
+        self, app: str, provisioner: DockerProvisioner, client: APIClient
+    ) -> None:
+        """
+        `docker compose -p <stack> ps` asks for containers by these labels, and reads their service and number there.
+        """
+        whole = template(server(replicas=2), files=("/srv/project/compose.yaml", "/srv/project/more.yaml"))
+        await provisioner.create(order(app, whole, WEB), quiet)
+
+        asked = [f"com.docker.compose.project={app}-r1", "com.docker.compose.oneoff=False"]
+        found = client.containers(filters={"label": [*asked, "com.docker.compose.config-hash"]})
+
+        labels = sorted(
+            (each["Labels"] for each in found), key=lambda each: each["com.docker.compose.container-number"]
+        )
+        compose = [{key: each[key] for key in each if key.startswith("com.docker.compose.")} for each in labels]
+        assert [
+            {
+                "com.docker.compose.project": f"{app}-r1",
+                "com.docker.compose.service": "web",
+                "com.docker.compose.container-number": number,
+                "com.docker.compose.oneoff": "False",
+                "com.docker.compose.config-hash": names.config_hash(whole.services["web"]),
+                "com.docker.compose.project.working_dir": "/srv/project",
+                "com.docker.compose.project.config_files": "/srv/project/compose.yaml,/srv/project/more.yaml",
+            }
+            for number in ("1", "2")
+        ] == compose
 
 
 @pytest.mark.docker
