@@ -4,6 +4,9 @@ Two containers of an image that is there anyway are created and never started; o
 the target.  The engine streams the folder itself, not what is in it: otherwise the owner and the mode of the volume's
 root are lost, and PostgreSQL refuses such a folder.
 
+Before a copy a command may be run in the container that writes the source (`splitter.copy-hook`), which leaves there
+what the copy can be trusted for, as a dump.
+
 Rule: whoever writes the source stands still meanwhile only where the plan says so (`Placement.paused`).  A daemon that
 dies in between leaves containers paused; the next one lets them go on (`release`), for nobody else pauses ours.
 """
@@ -16,14 +19,33 @@ from docker import APIClient
 from docker.types import Mount
 
 from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.hooks import run_hook
 from provisioners.finish import finish
+from splitter.change.labels import COPY_HOOK
+from splitter.errors import StackError
+from splitter.template import Hook
 
 FOLDER = "/volume"
 CHUNK_BYTES = 1024 * 1024
+SILENCE_S = 600  # a dump says nothing while it is written; one that hangs holds up the end of the making as long
 
 
-async def copy(engine: Engine, source: str, target: str, image: str, labels: Mapping[str, str], *, pause: bool) -> None:
-    """Fill the volume `target` with what is in `source`.  Raises EngineError; cancelled, the copy is half-made."""
+async def copy(
+    engine: Engine,
+    source: str,
+    target: str,
+    image: str,
+    labels: Mapping[str, str],
+    *,
+    pause: bool,
+    prepare: Sequence[str] = (),
+) -> None:
+    """Fill the volume `target` with what is in `source`, after the command `prepare` in the container that writes it.
+
+    Raises StackError (EngineError); cancelled, the copy is half-made.
+    """
+    if prepare:
+        await _prepare(engine, source, prepare)
     writers = await _writers(engine, source) if pause else []
     stopped: list[str] = []
     try:
@@ -33,6 +55,18 @@ async def copy(engine: Engine, source: str, target: str, image: str, labels: Map
         await engine.stream(f"copy volume {source} to {target}", _Copy(source, target, image, labels))
     finally:
         await finish(release(engine, stopped), "let writers go on")
+
+
+async def _prepare(engine: Engine, source: str, command: Sequence[str]) -> None:
+    """Run a command in the one container that writes `source`: which of several is meant nobody could say."""
+    writers = await _writers(engine, source)
+    if len(writers) != 1:
+        raise StackError(
+            f"volume {source} is written by {len(writers)} running containers, and its copy hook "
+            f"({' '.join(command)}) is to be run in one: take the label {COPY_HOOK} away, or let one container write it"
+        )
+    if problem := await run_hook(engine, writers[0], Hook(tuple(command)), SILENCE_S):
+        raise StackError(f"volume {source}: copy hook {problem}")
 
 
 async def release(engine: Engine, containers: Sequence[str]) -> None:

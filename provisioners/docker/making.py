@@ -22,6 +22,7 @@ from provisioners.docker.news import News
 from provisioners.docker.numbering import ipam_of
 from provisioners.docker.sharing import Loan, Sharing, revive
 from provisioners.docker.state import Container, failing, holds
+from splitter.change.labels import COPY_HOOK, words
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.template import Condition, Dependency, MountType, Network, Service, Volume
@@ -125,11 +126,16 @@ class Making:
         return [volume for key in own if not (volume := self._template.volumes[key]).external]
 
     async def _copy(self, key: str, source: str) -> None:
-        target = names.volume_name(self._order, self._template.volumes[key])
+        volume = self._template.volumes[key]
+        target = names.volume_name(self._order, volume)
+        prepare = words(volume.labels.get(COPY_HOOK, ""))
         pause = key in self._order.placement.paused
+        if prepare:
+            self._progress(f"running {' '.join(prepare)} where volume {source} is written")
         self._progress(f"copying volume {source} to {target}{', its writers stand still' if pause else ''}")
         image = next(iter(self._images.values())).reference
-        await copy(self._engine, source, target, image, self._identity.labels(), pause=pause)
+        labels = self._identity.labels()
+        await copy(self._engine, source, target, image, labels, pause=pause, prepare=prepare)
 
     async def _volume(self, volume: Volume) -> None:
         name = names.volume_name(self._order, volume)

@@ -3,6 +3,7 @@
 `splitter.*` is ours: a name that is not in the table is a mistake, a name that splitter sets itself cannot be written.
 """
 
+import shlex
 from collections.abc import Mapping
 
 from splitter.change.shapes import Value
@@ -16,6 +17,7 @@ MIGRATION = "splitter.migration"
 COST = "splitter.rollback.cost"
 VOLUME = "splitter.volume"
 COPY = "splitter.copy"
+COPY_HOOK = "splitter.copy-hook"
 
 PREFIX = "splitter."
 
@@ -30,6 +32,7 @@ SERVICE_LABELS: Mapping[str, tuple[str, ...]] = {
 VOLUME_LABELS: Mapping[str, tuple[str, ...]] = {
     VOLUME: ("share-ro", "share", "copy", "fresh", "external"),
     COPY: ("run", "pause"),
+    COPY_HOOK: ("<command>",),
     COST: SERVICE_LABELS[COST],
 }
 NONE: Mapping[str, tuple[str, ...]] = {}
@@ -59,9 +62,20 @@ def mistakes(labels: Mapping[str, str], table: Mapping[str, tuple[str, ...]]) ->
             found[name] = "splitter sets this label itself; remove it"
         elif name not in table:
             found[name] = unknown_key(name, table)
+        elif name == COPY_HOOK:
+            if not words(value):
+                found[name] = f"{value!r} is no command: write its words, with quotes closed"
         elif value not in table[name] and not (name == COST and _is_points(value)):
             found[name] = f"{value!r} is not one of {', '.join(table[name])}"
     return found
+
+
+def words(command: str) -> tuple[str, ...]:
+    """Return a command of a label as its words; none where it has none, or quotes that are not closed."""
+    try:
+        return tuple(shlex.split(command))
+    except ValueError:
+        return ()
 
 
 def _is_points(value: str) -> bool:

@@ -94,13 +94,14 @@ def _two_engines(service: Service, placement: Placement) -> Iterator[str]:
 
 
 def _copied_engines(key: str, live: Template, shadow: Template) -> Iterator[str]:
-    if _copy(key, shadow) == "pause":
+    if _copy(key, shadow) == "pause" or (key in shadow.volumes and labels.COPY_HOOK in shadow.volumes[key].labels):
         return
     for name, service in sorted(live.services.items()):
         if is_stateful(service) and any(mount.source == key and is_data_folder(mount) for mount in _volumes(service)):
             yield (
                 f"volume {key} is to be copied while {name} writes it, and such a copy cannot be trusted; say "
-                f"`{labels.COPY}: pause` on it if {name} may stand still for the length of the copy"
+                f"`{labels.COPY}: pause` on it if {name} may stand still for the length of the copy, or "
+                f"`{labels.COPY_HOOK}: <command>` if a command in {name} can write there what the copy is to start from"
             )
 
 

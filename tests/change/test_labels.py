@@ -33,6 +33,19 @@ class TestLabels:
         """
         assert labels.mistakes({labels.COST: cost}, labels.SERVICE_LABELS) == {}
 
+    def test_commands(self) -> None:
+        """
+        A copy hook is any command that a shell could take apart.
+        """
+        table = labels.VOLUME_LABELS
+
+        assert labels.mistakes({labels.COPY_HOOK: "sh -c 'redis-cli save'"}, table) == {}
+        assert labels.words("sh -c 'redis-cli save'") == ("sh", "-c", "redis-cli save")
+        for wrong in ("", "sh -c 'save"):
+            assert labels.mistakes({labels.COPY_HOOK: wrong}, table) == {
+                labels.COPY_HOOK: f"{wrong!r} is no command: write its words, with quotes closed"
+            }
+
     def test_volumes_have_their_own(self) -> None:
         """
         A volume knows other labels than a service.

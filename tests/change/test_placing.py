@@ -112,7 +112,9 @@ class TestObstacles:
         (found,) = planned(shadow).obstacles
 
         assert "volume pg is to be copied while db writes it" in found
+        assert "`splitter.copy-hook: <command>`" in found
         assert planned(shadow.replace(labels, f"{labels}, splitter.copy: pause")).obstacles == ()
+        assert planned(shadow.replace(labels, f"{labels}, splitter.copy-hook: pg_dump -f x")).obstacles == ()
 
     def test_a_sleeper_that_others_need(self) -> None:
         """

@@ -34,7 +34,8 @@ class World:
 
     `endings` are the exit codes of services that end at once, by name.  `aliases` are the names that containers have in
     each of their networks, `usage` is the memory that they use; both by the container's name.  `info` is what the
-    engine says of itself beyond the least.
+    engine says of itself beyond the least.  `commands` were run in containers, each with the container's name before
+    it; they end with `exit_code`, and leave `dump` in the container's volumes.
     """
 
     images: set[str] = field(default_factory=lambda: {"app:1"})
@@ -47,6 +48,8 @@ class World:
     aliases: dict[str, list[str]] = field(default_factory=dict)
     usage: dict[str, int] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+    exit_code: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -105,6 +108,7 @@ class Client:
     """What the provisioner asks of the SDK's client; every public method is one call of the engine."""
 
     api_version = VERSION
+    timeout = 60
 
     def __init__(self, world: World, engine: MemoryEngine) -> None:
         self._world = world
@@ -257,6 +261,19 @@ class Client:
         if found["State"]["Status"] != "paused":
             raise refused(500, f"Container {container} is not paused")
         found["State"] = _state("running")
+
+    def exec_create(self, container: str, command: list[str], **_: object) -> dict[str, str]:
+        found = self._container(container)
+        self._world.commands.append((found["Name"].lstrip("/"), *command))
+        return {"Id": found["Id"]}
+
+    def exec_start(self, container: str) -> bytes:
+        for mount in self._container(container)["Mounts"]:
+            self._world.volumes[mount["Name"]]["data"].add("dump")
+        return b"said so"
+
+    def exec_inspect(self, container: str) -> dict[str, int]:
+        return {"ExitCode": self._world.exit_code}
 
     def remove_container(self, container: str, v: bool = False, force: bool = False) -> None:
         found = self._container(container)
