@@ -77,7 +77,11 @@ class TestWatch:
         """
         A stack of which nothing is left was removed by somebody.
         """
-        dockerd.answers["GET /containers/json"] = [(200, [])]
+        dockerd.answers |= {
+            "GET /containers/json": [(200, [])],
+            "GET /networks": [(200, [])],
+            "GET /volumes": [(200, {"Volumes": []})],
+        }
 
         changes = [change async for change in watch.changes()]
 
