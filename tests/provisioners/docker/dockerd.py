@@ -46,6 +46,7 @@ class Dockerd:
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128  # a full queue refuses at once, and the SDK leaves its socket open then
 
 
 def _handler(engine: Dockerd) -> Callable[..., BaseHTTPRequestHandler]:
