@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 Data = Mapping[str, Any]
 
-_WITH_SHADOW: Final = frozenset({State.MIRRORING, State.PROMOTING})
-"""States in which live serves, and the route table names the shadow too."""
+_WITH_SHADOW: Final = frozenset({State.WARMING, State.MIRRORING, State.PROMOTING})
+"""States in which live serves, and the route table names the shadow too: for its probes, for testers, for copies."""
 
 
 @dataclass(frozen=True, slots=True)

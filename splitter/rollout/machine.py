@@ -195,7 +195,7 @@ TABLE: Final[Mapping[State, Row]] = {
         limit="provision_deadline_s",
         on={
             **_troubles(State.PROVISIONING),
-            Kind.HEALTHY: Next(State.WARMING),
+            Kind.HEALTHY: Next(State.WARMING, (Effect.PUBLISH,)),
             Kind.PROVISION_FAILED: _back(),
             Kind.RESTARTED: _back(),  # half made at best
             Kind.DEADLINE: _back(),

@@ -98,7 +98,7 @@ class TestGoodShadow:
             await stage.clock.pass_(10)
 
             shares = [split.shadow_bp for split in stage.switch.shifts]
-            assert shares == [0, 500, 5_000, 10_000, 0]
+            assert shares == [0, 0, 500, 5_000, 10_000, 0]
             assert stage.serves == {SHADOW: 100}
             assert set(stage.engine.stacks) == {SHADOW}
             assert stage.forgotten == [LIVE]
@@ -117,6 +117,38 @@ class TestGoodShadow:
             assert stage.state == "WARMING"
             assert stage.serves == {LIVE: 100}
             assert stage.judges.made == []
+
+    async def test_is_named_by_the_route_table_while_it_warms_up(self) -> None:
+        """
+        From its health on the shadow has routes, with no share: its probes run, and testers reach it.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("WARMING")
+
+            await stage.clock.pass_(1)
+
+            assert stage.state == "WARMING"
+            assert stage.split is not None
+            assert stage.split.shadow is not None
+            assert (stage.split.shadow.id, stage.split.shadow_bp) == (SHADOW, 0)
+
+    async def test_is_named_again_after_a_restart_in_its_warm_up(self) -> None:
+        """
+        A daemon that was started again while the shadow warms up gives it its routes back.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("WARMING")
+            await stage.kill()
+
+            await stage.start()
+            await stage.until_ready()
+            await stage.clock.pass_(1)
+
+            assert stage.state == "WARMING"
+            assert stage.split is not None
+            assert stage.split.shadow is not None
 
     async def test_waits_for_a_baseline_within_bounds(self) -> None:
         """
