@@ -14,7 +14,7 @@ from typing import Any
 from provisioners.clock import WallClock
 from provisioners.files import write_json
 from provisioners.tcp import accepts
-from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
+from splitter.contracts import Clock, Finding, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import NO_FACTS, Facts
 from splitter.model import Endpoint, Resources, ServicePort, Stack, StackId
@@ -35,12 +35,12 @@ class StaticProvisioner:
         self._clock = clock or WallClock()
         self._retired: dict[StackId, asyncio.Event] = {}
 
-    async def check(self, order: StackOrder) -> Sequence[str]:
+    async def check(self, order: StackOrder, *, fetch: bool = True) -> Sequence[Finding]:
         """Return every reason why `order` cannot be made; whether anybody answers is not asked yet."""
         found = [problem for routed in order.routed for problem in _problems(routed, order.template)]
         if order.placement.adopted:
             found.append("servers that run already are live as they are; only a Compose project can be adopted")
-        return found
+        return [Finding(each) for each in found]
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Nothing is taken over here."""
@@ -54,7 +54,7 @@ class StaticProvisioner:
         """Wait until every endpoint accepts connections, and remember the stack.  Raises StackError."""
         problems = await self.check(order)
         if problems:
-            raise StackError(f"{order.id} cannot be made: {'; '.join(problems)}")
+            raise StackError(f"{order.id} cannot be made: {'; '.join(each.sentence for each in problems)}")
         await self.retire(order.id)
         services = order.template.services
         silent = {endpoint: name for name in sorted(services) for endpoint in services[name].static_endpoints}

@@ -52,6 +52,14 @@ class StackOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at an order found, in one sentence: a refusal, or a note of what an operator may not have meant."""
+
+    sentence: str
+    is_refusal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class FoundStack:
     """A stack of this installation that exists, whole or in part.
 
@@ -96,8 +104,12 @@ StackChange = StackDied | StackMoved | EngineGone | EngineBack
 class Provisioner(Protocol):
     """Makes, finds and unmakes the stacks of one app.  Knows nothing of rollouts; names and labels carry identity."""
 
-    async def check(self, order: StackOrder) -> Sequence[str]:
-        """Return every reason why `order` cannot be made, before anything is made; empty when it can."""
+    async def check(self, order: StackOrder, *, fetch: bool = True) -> Sequence[Finding]:
+        """Return every reason why `order` cannot be made, and what there is to know about it, before anything is made.
+
+        `fetch` False: nothing is pulled to find out, for a look that is to change nothing.  Raises EngineError only
+        where an engine that cannot be asked is not a finding of its own.
+        """
         ...
 
     async def survey(self, order: StackOrder) -> Sequence[str]:

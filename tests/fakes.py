@@ -17,6 +17,7 @@ from splitter.contracts import (
     DrainLimits,
     EngineBack,
     EngineGone,
+    Finding,
     FoundStack,
     StackChange,
     StackDied,
@@ -110,6 +111,7 @@ class FakeEngine:
     create_s: float = 5.0
     failures: dict[StackId, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     refusals: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     workers: dict[StackId, dict[str, bool]] = field(default_factory=dict)  # singletons by stack: do they run
     shared: dict[StackId, dict[str, set[StackId]]] = field(default_factory=dict)  # containers by owner: who uses them
@@ -141,9 +143,10 @@ class FakeProvisioner:
     def cut(self) -> None:
         self._is_cut = True
 
-    async def check(self, order: StackOrder) -> Sequence[str]:
+    async def check(self, order: StackOrder, *, fetch: bool = True) -> Sequence[Finding]:
         self._ask()
-        return tuple(self._engine.refusals)
+        notes = (Finding(each, is_refusal=False) for each in self._engine.notes)
+        return [*map(Finding, self._engine.refusals), *notes]
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         self._ask()

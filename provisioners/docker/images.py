@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from docker import APIClient
 
@@ -25,6 +25,10 @@ LOG_LINES_KEPT = 20
 IDLE_TIMEOUT_S = 600  # between two lines of a build: a step that compiles says nothing for minutes
 
 
+Pulls = Literal["refresh", "missing", "never"]
+"""Which images a look may pull: those that are missing and those whose policy says always, the former, or none."""
+
+
 class Images:
     """The images of one engine."""
 
@@ -32,16 +36,22 @@ class Images:
         self._engine = engine
         self._pull = pull
 
-    async def missing(self, services: Collection[Service], *, refresh: bool) -> tuple[dict[str, Image], list[str]]:
-        """Return the images that are there, by service, after pulling; and a sentence for each that cannot be had.
-
-        `refresh`: those whose policy is to be pulled always are.
-        """
-        outcomes = await asyncio.gather(*(self._attempt(service, refresh) for service in services))
+    async def missing(self, services: Collection[Service], *, pulls: Pulls) -> tuple[dict[str, Image], list[str]]:
+        """Return the images that are there, by service, after pulling; and a sentence for each that cannot be had."""
+        outcomes = await asyncio.gather(*(self._attempt(service, pulls) for service in services))
         found = {
             service.name: each for service, each in zip(services, outcomes, strict=True) if isinstance(each, Image)
         }
         return found, [each for each in outcomes if isinstance(each, str) and each]
+
+    def awaited(self, services: Iterable[Service], found: Mapping[str, Image]) -> dict[str, str]:
+        """Return a sentence by service for each image that a deploy would pull; `found` are those that are there."""
+        asked = (each for each in services if each.image and not each.build and self._is_pullable(each))
+        return {
+            each.name: f"service {each.name}: image {each.image} is not on the engine, and a deploy pulls it first"
+            for each in asked
+            if each.name not in found
+        }
 
     async def ensure(
         self, order: StackOrder, services: Iterable[Service], built_for: str, progress: Callable[[str], None]
@@ -55,7 +65,10 @@ class Images:
                 found[service.name] = await self._build(order, service, built_for, progress)
         return found
 
-    async def _attempt(self, service: Service, refresh: bool) -> Image | str:
+    def _is_pullable(self, service: Service) -> bool:
+        return self._pull and service.pull_policy not in ("never", "build")
+
+    async def _attempt(self, service: Service, pulls: Pulls) -> Image | str:
         if service.build is not None:
             context = Path(service.build.context)
             is_there = await asyncio.to_thread(context.is_dir)
@@ -63,7 +76,9 @@ class Images:
         if not service.image:
             return f"service {service.name} has neither image nor build; write one of them"
         try:
-            if refresh and service.pull_policy == "always" and self._pull:
+            if pulls == "never" and self._is_pullable(service):
+                return await self._find(service.image) or ""
+            if pulls == "refresh" and service.pull_policy == "always" and self._pull:
                 await self._pulled(service)
             return await self._present(service, lambda _: None)
         except EngineRefusedError as error:
@@ -74,7 +89,7 @@ class Images:
         if image is not None:
             return image
         why = "pulling is switched off" if not self._pull else f"its pull_policy is {service.pull_policy}"
-        if self._pull and service.pull_policy not in ("never", "build"):
+        if self._is_pullable(service):
             progress(f"pulling image {service.image} for {service.name}")
             why = await self._pulled(service)
             image = await self._find(service.image)

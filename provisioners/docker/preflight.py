@@ -13,9 +13,9 @@ from provisioners import startup
 from provisioners.docker import documents, endpoints, names, neighbours, numbering, room
 from provisioners.docker.containers import Image, networks_used
 from provisioners.docker.engine import Engine
-from provisioners.docker.images import Images
+from provisioners.docker.images import Images, Pulls
 from provisioners.docker.sharing import Loan, Sharing
-from splitter.contracts import StackOrder
+from splitter.contracts import Finding, StackOrder
 from splitter.errors import EngineError
 from splitter.template import Healthcheck, MountType, Network, Service
 
@@ -50,6 +50,25 @@ class Findings:
     notes: tuple[str, ...]
 
 
+async def check(
+    engine: Engine, images: Images, sharing: Sharing, order: StackOrder, terms: Terms, *, fetch: bool
+) -> list[Finding]:
+    """Return all problems and notes; an engine that cannot be asked is a problem.
+
+    `fetch` False: nothing is pulled, so an engine that takes its time says nothing against the order.
+    """
+    try:
+        async with asyncio.timeout(order.deadline_s):
+            pulls: Pulls = "refresh" if fetch else "never"
+            found = await inspect(engine, images, sharing, order, terms, pulls=pulls)
+    except EngineError as error:
+        return [Finding(str(error))]
+    except TimeoutError:
+        late = f"the engine did not answer everything{', or pull an image,' * fetch} within {order.deadline_s:g} s"
+        return [Finding(late, is_refusal=fetch)]
+    return [*map(Finding, found.problems), *(Finding(note, is_refusal=False) for note in found.notes)]
+
+
 async def inspect(
     engine: Engine,
     images: Images,
@@ -57,21 +76,22 @@ async def inspect(
     order: StackOrder,
     terms: Terms,
     *,
-    refresh: bool,
+    pulls: Pulls,
 ) -> Findings:
     """Look at the engine with `order` in hand.  Raises EngineUnreachableError; everything else is a finding.
 
-    `refresh`: images whose policy is `always` are pulled; once the plan is made nothing is.
+    `pulls`: once the plan is made, images whose policy is `always` are not refreshed any more.
     """
     info = await engine.read("ask the engine about itself", lambda client: client.info())
     reach = await endpoints.reach(terms.endpoint, engine, info)
     loan = await sharing.loan(order)
     made = names.made(order, loan.shares)
-    found, problems = await images.missing(made.values(), refresh=refresh)
+    found, problems = await images.missing(made.values(), pulls=pulls)
+    awaited = images.awaited(made.values(), found) if pulls == "never" else {}
     problems += loan.problems
     if not made:
         problems.append("every service is shared with live or skipped, so there would be nothing to compare with live")
-    routed, unknown = endpoints.resolve(order, found)
+    routed, unknown = endpoints.resolve(_but_of(awaited, order), found)
     problems += unknown
     problems += startup.impossible(_with_image_checks(order.template.services, found))
     problems += (
@@ -90,12 +110,17 @@ async def inspect(
     if not order.again and (problem := numbering.exhausted(_own_networks(order), networks, info)):
         problems.append(problem)
     renumbered = _renumbered(order, networks)
-    notes = [*_told_of_numbers(order, renumbered), *_controllers(made.values())]
+    notes = [*awaited.values(), *_told_of_numbers(order, renumbered), *_controllers(made.values())]
     if terms.no_room != "ignore":
         short = await room.shortages(engine, sharing.parts, order, made.values(), loan, info)
         refusing = problems if terms.no_room == "refuse" else notes
         refusing += short
     return Findings(tuple(routed), reach, loan, renumbered, tuple(problems), tuple(notes))
+
+
+def _but_of(awaited: Collection[str], order: StackOrder) -> StackOrder:
+    """Return `order` without the routes that only an image which is still to be pulled can say the port of."""
+    return replace(order, routed=tuple(each for each in order.routed if each.port or each.service not in awaited))
 
 
 def _with_image_checks(services: Mapping[str, Service], images: Mapping[str, Image]) -> dict[str, Service]:
@@ -229,16 +254,3 @@ def _renumbered(order: StackOrder, existing: Iterable[Mapping[str, Any]]) -> fro
     own = _own_networks(order)
     mine = {names.network_name(order, network) for network in own}
     return numbering.taken(own, {each["Name"]: each for each in existing if each["Name"] not in mine})
-
-
-async def problems(
-    engine: Engine, images: Images, sharing: Sharing, order: StackOrder, terms: Terms
-) -> tuple[str, ...]:
-    """Return all problems as sentences; an engine that cannot be asked is one."""
-    try:
-        async with asyncio.timeout(order.deadline_s):
-            return (await inspect(engine, images, sharing, order, terms, refresh=True)).problems
-    except EngineError as error:
-        return (str(error),)
-    except TimeoutError:
-        return (f"the engine did not answer everything, or pull an image, within {order.deadline_s:g} s",)

@@ -26,7 +26,7 @@ from provisioners.docker.state import Container
 from provisioners.docker.watching import Watch, stack_of
 from provisioners.finish import finish
 from splitter.change.engines import is_stateful
-from splitter.contracts import FoundStack, StackChange, StackOrder
+from splitter.contracts import Finding, FoundStack, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import Facts
 from splitter.model import Resources, Stack, StackId
@@ -68,10 +68,10 @@ class DockerProvisioner:
         self._has_found = False
         self._reach: endpoints.Reach | None = None
 
-    async def check(self, order: StackOrder) -> Sequence[str]:
+    async def check(self, order: StackOrder, *, fetch: bool = True) -> Sequence[Finding]:
         if order.placement.adopted:
-            return await self._adopting.problems(order)
-        return await preflight.problems(self._engine, self._images, self._sharing, order, self._terms)
+            return [Finding(each) for each in await self._adopting.problems(order)]
+        return await preflight.check(self._engine, self._images, self._sharing, order, self._terms, fetch=fetch)
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         return await self._adopting.survey(order) if order.placement.adopted else ()
@@ -168,7 +168,12 @@ class DockerProvisioner:
             async with asyncio.timeout(order.deadline_s):
                 is_first = not (order.rollout or order.again)
                 found = await preflight.inspect(
-                    self._engine, self._images, self._sharing, order, self._terms, refresh=is_first
+                    self._engine,
+                    self._images,
+                    self._sharing,
+                    order,
+                    self._terms,
+                    pulls="refresh" if is_first else "missing",
                 )
                 if found.problems:
                     raise StackError(f"stack {order.id} cannot be made: {'; '.join(found.problems)}")

@@ -25,7 +25,7 @@ from provisioners.process.ports import free_ports
 from provisioners.process.processes import Children, Member
 from provisioners.process.records import Records, Run, StackRecord, missing
 from provisioners.process.supervision import Supervision, order_of
-from splitter.contracts import Clock, FoundStack, StackChange, StackDied, StackOrder
+from splitter.contracts import Clock, Finding, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import NO_FACTS, Facts
 from splitter.model import Resources, Stack, StackId
@@ -57,9 +57,11 @@ class ProcessProvisioner:
         self._kept: dict[StackId, _Kept] = {}
         self._locks: WeakValueDictionary[StackId, asyncio.Lock] = WeakValueDictionary()  # held ones are there
 
-    async def check(self, order: StackOrder) -> Sequence[str]:
-        """Return every reason why `order` cannot be made; empty when it can."""
-        return await asyncio.to_thread(programs.problems, order, os.environ)
+    async def check(self, order: StackOrder, *, fetch: bool = True) -> Sequence[Finding]:
+        """Return every reason why `order` cannot be made, and which of its keys have no effect here."""
+        refusals = await asyncio.to_thread(programs.problems, order, os.environ)
+        notes = programs.notes(order.template)
+        return [*map(Finding, refusals), *(Finding(note, is_refusal=False) for note in notes)]
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Nothing is taken over here."""
@@ -71,13 +73,13 @@ class ProcessProvisioner:
 
     async def create(self, order: StackOrder, progress: Callable[[str], None]) -> Stack:
         """Bring the stack up.  Raises StackError with everything removed; so does cancellation."""
-        problems = await self.check(order)
-        if problems:
+        found = await self.check(order)
+        if problems := [each.sentence for each in found if each.is_refusal]:
             raise StackError(f"{order.id} cannot be made: {'; '.join(problems)}")
         async with self._locked(order.id):
             await self._end(order.id)
-            for note in programs.notes(order.template):
-                progress(f"{order.id}: {note}")
+            for note in found:
+                progress(f"{order.id}: {note.sentence}")
             made = False
             try:
                 async with asyncio.timeout(order.deadline_s):

@@ -171,6 +171,8 @@ def _footer(status: Json) -> Iterator[str]:
     if status["shadow"] and cost:
         reasons = ", ".join(str(reason["id"]) for reason in cost["reasons"])
         yield f"rollback cost: {cost['points']} ({reasons or 'stateless'})"
+    if status["shadow"]:
+        yield from (f"note: {note}" for note in status["notes"])
     if status["standby_until"]:
         yield f"standby: kept until {status['standby_until'][11:19]} UTC, `splitter undo` goes back to it"
     if status["last_event"]:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from splitter.change.canonical import from_json, to_json
 from splitter.change.plan import Plan
@@ -31,6 +31,8 @@ from splitter.rollout.planning import Deployment, Planner, TemplateReader
 from splitter.rollout.stacks import Stacks
 from splitter.rollout.steering import Steering
 from splitter.template import Template
+
+LOOK_S_MAX: Final = 30.0  # a plan is waited for by a person; what an engine does not say in time it leaves out
 
 
 class Desk:
@@ -66,7 +68,11 @@ class Desk:
     async def plan(self, files: Sequence[str], environment: Mapping[str, str]) -> Plan:
         """Return what a deploy of `files` would change and cost; changes nothing."""
         live = self._live_record()
-        return await self._planned(live, await asyncio.to_thread(self._reader, files, environment))
+        template = await asyncio.to_thread(self._reader, files, environment)
+        plan = await self._planned(live, template)
+        record = replace(next_record(self._app.name, self._history, template), placement=_beside(live, plan))
+        order = self._stacks.ordered(record, "", min(self._app.rollout.provision_deadline_s, LOOK_S_MAX), template)
+        return planning.looked_at(plan, await self._stacks.check(order, fetch=False))
 
     async def deploy(
         self, files: Sequence[str], by: str, environment: Mapping[str, str], *, force: bool, why: str
@@ -86,8 +92,9 @@ class Desk:
             raise RefusedError(f"{self._app.name}: {trouble}")
         record = replace(next_record(self._app.name, self._history, template), placement=_beside(live, plan))
         order = self._stacks.ordered(record, "", self._app.rollout.provision_deadline_s, template)
-        if findings := await self._stacks.check(order):
-            raise RefusedError(f"{order.id} cannot be made here: " + "; ".join(findings))
+        plan = planning.looked_at(plan, await self._stacks.check(order))
+        if plan.obstacles:
+            raise RefusedError(f"{order.id} cannot be made here: " + "; ".join(plan.obstacles))
         deployment = Deployment(template, live.digest, tuple(files), plan, by, why)
         return await self._inbox.ask(partial(self._request, deployment))
 
@@ -97,10 +104,11 @@ class Desk:
         template = await asyncio.to_thread(self._reader, self._app.template_files, {})
         record = self._first_record(template, project)
         order = self._stacks.ordered(record, "", self._app.rollout.provision_deadline_s, template)
-        if findings := await self._stacks.check(order):
-            raise RefusedError(f"{project} cannot be adopted: " + "; ".join(findings))
-        said = await self._stacks.survey(order)
-        await self._inbox.ask(partial(self._adopt, record, template, by))
+        found = await self._stacks.check(order)
+        if refusals := [each.sentence for each in found if each.is_refusal]:
+            raise RefusedError(f"{project} cannot be adopted: " + "; ".join(refusals))
+        said = [*await self._stacks.survey(order), *(each.sentence for each in found)]
+        await self._inbox.ask(partial(self._adopt, record, template, by, said))
         return record.id, said
 
     async def command(self, command: Command, by: str, why: str, change_set: str) -> None:
@@ -124,6 +132,7 @@ class Desk:
             "live": live.id,
             "files": list(deployment.files),
             "summary": planning.summary(deployment.plan),
+            "notes": planning.notes_of(deployment.plan),
             "change_set": deployment.plan.change_set.digest,
             "cost": cost,
             "outlook": self._outlook(),
@@ -154,12 +163,15 @@ class Desk:
         """Have the first live stack made."""
         await self._order_live(self._first_record(template), template, "it is the first")
 
-    async def _adopt(self, record: StackRecord, template: Template, by: str) -> None:
+    async def _adopt(self, record: StackRecord, template: Template, by: str, said: Sequence[str]) -> None:
         self._check_adopt()
-        await self._order_live(record, template, f"{by} adopts the running project {record.placement.adopted}", by)
+        reason = f"{by} adopts the running project {record.placement.adopted}"
+        await self._order_live(record, template, reason, by, said)
 
-    async def _order_live(self, record: StackRecord, template: Template, reason: str, by: str = "splitter") -> None:
-        data = {**record.to_mapping("live"), "reason": reason}
+    async def _order_live(
+        self, record: StackRecord, template: Template, reason: str, by: str = "splitter", said: Sequence[str] = ()
+    ) -> None:
+        data = {**record.to_mapping("live"), "reason": reason, **({"survey": list(said)} if said else {})}
         templates = {record.digest: to_json(template)}
         await self._chronicle.write(Kind.LIVE_ORDERED, by=by, data=data, templates=templates)
         self._stacks.keep(record, self._app.rollout.provision_deadline_s)

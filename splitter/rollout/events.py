@@ -9,7 +9,7 @@ Rule 3: each kind has a version.  What a newer splitter wrote is refused, not gu
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -80,6 +80,8 @@ VERSIONS: Final[Mapping[Kind, int]] = {
 }
 """The version of each kind's data that this splitter writes, and the highest that it reads."""
 
+NOTES_SAID_MAX: Final = 5  # a sentence is to be read
+
 BATCHED: Final = frozenset({Kind.PUBLISHED, Kind.CALIBRATED, Kind.STACK_DRAINED, Kind.LIVE_FAILED, Kind.RETIRE_FAILED})
 """Notes that a power cut may take: nothing is decided by them after a restart."""
 
@@ -121,7 +123,7 @@ def make(
 # --- Sentences -------------------------------------------------------------------------------------------------------
 
 _FACTS: Final[Mapping[Kind, str]] = {
-    Kind.REQUESTED: "{by} asked for {shadow} from {files}: {summary}",
+    Kind.REQUESTED: "{by} asked for {shadow} from {files}: {summary}{noted}",
     Kind.ACCEPTED: "rollback cost {points} ({level}; an override is needed from {override_from}){because}",
     Kind.TOO_COSTLY: "rollback cost {points} ({level}; an override is needed from {override_from}){because}",
     Kind.OVERRIDDEN: "{by} consents to the rollback cost of change set {change_set_short}: {why}",
@@ -217,8 +219,15 @@ def _words(event: Event) -> _Words:
             words[name] = str(value)
     words["change_set_short"] = words["change_set"][:12]
     words["because"] = f": {words['why']}" if event.data.get("why") else ""
+    words["noted"] = _noted(event.data.get("notes", ()))
     words["staying"] = f"; {words['left']} stays, because other stacks use it" if event.data.get("left") else ""
     return words
+
+
+def _noted(notes: Sequence[str]) -> str:
+    """Return the first of `notes` as a sentence's end; the event's data has them all."""
+    more = f"; {len(notes) - NOTES_SAID_MAX} more notes" if len(notes) > NOTES_SAID_MAX else ""
+    return "".join(f"; note: {each}" for each in notes[:NOTES_SAID_MAX]) + more
 
 
 def duration(seconds: float) -> str:

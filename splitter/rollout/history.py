@@ -47,7 +47,7 @@ class Rollout:
 
     `splitting_since` is when the shadow first got traffic after the warm-up or the last hold.  `held_for` says why a
     held rollout is held: `paused` or `undecided`.  `cost` is the rollback cost as it was assessed, `analysis` the
-    judge's config as plain values.
+    judge's config as plain values.  `notes` are what its plan remarked.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Rollout:
     change_set: str = ""
     cost: Mapping[str, Any] = field(default_factory=dict)
     analysis: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     is_engine_gone: bool = False
 
     @property
@@ -160,6 +161,7 @@ def _requested(history: History, event: Event) -> Rollout:
         change_set=event.data["change_set"],
         cost=event.data["cost"],
         analysis=event.data["analysis"],
+        notes=tuple(event.data.get("notes", ())),
     )
 
 

@@ -3,13 +3,14 @@
 A plan in the journal's form: plain values, the reasons by their ids and sentences.  Nothing is made here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from splitter.change.changeset import Action, Change
 from splitter.change.plan import Plan
 from splitter.change.rollback_cost import Level
+from splitter.contracts import Finding
 from splitter.facts import Facts
 from splitter.rollout.options import SAFE_METHODS, MirrorOptions
 from splitter.template import Template
@@ -20,6 +21,7 @@ TemplateReader = Callable[[Sequence[str], Mapping[str, str]], Template]
 Planner = Callable[[Template | None, Template, Facts], Plan]
 """Compares the live template (None: there is none yet) with the next one, by what an engine knows of both."""
 
+NOTES_MAX: Final = 50  # an event has a bound, a template with a thousand services has none
 NAMED_MAX: Final = 5  # changes that a sentence names; the plan has all
 
 
@@ -53,6 +55,16 @@ def summary(plan: Plan) -> str:
     return ", ".join(changed[:NAMED_MAX]) + more
 
 
+def looked_at(plan: Plan, found: Iterable[Finding]) -> Plan:
+    """Return `plan` with what a look at the place where its stack is to be made has found."""
+    found = list(found)
+    return replace(
+        plan,
+        notes=(*plan.notes, *(each.sentence for each in found if not each.is_refusal)),
+        obstacles=(*plan.obstacles, *(each.sentence for each in found if each.is_refusal)),
+    )
+
+
 def trouble_with_mirror(plan: Plan, mirror: MirrorOptions | None) -> str:
     """Return why copies would do harm: what they change is shared; empty where they do none."""
     if mirror is None or not mirror.unsafe_methods or not plan.shared:
@@ -61,6 +73,12 @@ def trouble_with_mirror(plan: Plan, mirror: MirrorOptions | None) -> str:
         f"rollout.mirror copies {', '.join(mirror.unsafe_methods)}, and the shadow shares with live: "
         f"{', '.join(plan.shared)}; what a request changes would be changed twice. Copy {', '.join(SAFE_METHODS)} only"
     )
+
+
+def notes_of(plan: Plan) -> list[str]:
+    """Return the notes of `plan` as the journal keeps them: as many as somebody may read."""
+    more = len(plan.notes) - NOTES_MAX
+    return [*plan.notes[:NOTES_MAX], *([f"and {more} more, which `splitter plan` shows"] if more > 0 else [])]
 
 
 def cost_of(plan: Plan) -> dict[str, Any]:

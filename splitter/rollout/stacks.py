@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from splitter.change.canonical import from_json
-from splitter.contracts import Clock, EngineBack, EngineGone, FoundStack, Provisioner, StackDied, StackMoved, StackOrder
+from splitter.contracts import (
+    Clock,
+    EngineBack,
+    EngineGone,
+    Finding,
+    FoundStack,
+    Provisioner,
+    StackDied,
+    StackMoved,
+    StackOrder,
+)
 from splitter.errors import EngineError, OperatorError, StackError
 from splitter.facts import Facts
 from splitter.model import ServicePort, Stack, StackId
@@ -108,9 +118,9 @@ class Stacks:
             again=record.was_up,
         )
 
-    async def check(self, order: StackOrder) -> Sequence[str]:
-        """Return every reason why `order` cannot be made."""
-        return await self._provisioner.check(order)
+    async def check(self, order: StackOrder, *, fetch: bool = True) -> Sequence[Finding]:
+        """Return every reason why `order` cannot be made, and what there is to know about it."""
+        return await self._provisioner.check(order, fetch=fetch)
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Return what an operator should know before `order` takes a running project over."""

@@ -65,7 +65,8 @@ class Status:
     `shadow` is None once the rollout has ended; `mirror` where nothing was copied to it.  `step` counts from 1, 0
     outside of a split.  `deadline` is when the present state ends at the latest, `standby_until` when the way back
     ends.  `evidence`, `score`, `forecasts`, `gates` (why a promotion waits) and `warnings` are the judge's last,
-    `verdict_in_s` its guess.  `rollback_cost` has `level`, `points` and `reasons`.  `commands` are those that are legal
+    `verdict_in_s` its guess.  `rollback_cost` has `level`, `points` and `reasons`, `notes` are what the plan
+    remarked.  `commands` are those that are legal
     now.  `trouble` is why decisions cannot be taken at present, empty when they can.
     """
 
@@ -94,6 +95,7 @@ class Status:
     verdict_in_s: float | None = None
     baseline_requests: int = 0
     rollback_cost: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     last_event: str = ""
     last_seq: int = 0
     commands: tuple[str, ...] = ()

@@ -82,6 +82,7 @@ def status_of(
         analysis=decision.reason if decision else "",
         verdict_in_s=_verdict_in_s(evidence, shadow) if running else None,
         rollback_cost=rollout.cost,
+        notes=rollout.notes,
         commands=tuple(command.value for command in legal_commands(rollout.state)),
     )
 

@@ -74,6 +74,15 @@ class TestStatusView:
 
         assert "rollback cost: 30 (VOL1, EX1)" in lines(replace(SPLITTING, rollback_cost=cost))
 
+    def test_says_what_the_plan_remarked(self) -> None:
+        """
+        What an operator may not have meant stands there for as long as the shadow does.
+        """
+        remarked = replace(SPLITTING, notes=("a network is renumbered",))
+
+        assert "note: a network is renumbered" in lines(remarked)
+        assert "note: a network is renumbered" not in lines(replace(remarked, shadow=None))
+
     def test_says_what_lies_ahead(self) -> None:
         """
         The time that is left until a limit, why a promotion waits, and what a person should know.

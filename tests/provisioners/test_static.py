@@ -42,7 +42,7 @@ class TestCheck:
         """
         A service without endpoints and a route to nowhere are both found.
         """
-        problems = await provisioner.check(order(routed=(WEB, ServicePort("api"))))
+        problems = [each.sentence for each in await provisioner.check(order(routed=(WEB, ServicePort("api"))))]
 
         assert ["service web has no endpoints" in problems[0], "no service api (it has: web)" in problems[1]] == [
             True

@@ -40,6 +40,8 @@ class TestAdoption:
             f"{LIVE} is to be made as the live stack: ann adopts the running project old"
         )
         assert stage.serves == {LIVE: 100}
+        ordered = next(event for event in await stage.events() if event.kind == "live_ordered")
+        assert ordered.data["survey"] == ["project old is as its template says"]
 
     async def test_is_remembered(self, stage: Stage) -> None:
         """

@@ -691,6 +691,27 @@ class TestDeploy:
             with pytest.raises(RefusedError, match="image shop-web:2 is not here; 2 GB are missing"):
                 await stage.deploy()
 
+    async def test_keeps_what_was_noted(self) -> None:
+        """
+        A note of the pre-flight refuses nothing: the plan, the journal's sentence and the status say it.
+        """
+        async with staged() as stage:
+            stage.engine.notes = ["network shop-r2_back is renumbered"]
+            plan = await stage.controller.plan(["/srv/shop/v2.yaml"], {})
+            await stage.deploy()
+
+            assert plan.notes == stage.controller.status().notes == ("network shop-r2_back is renumbered",)
+            assert (await stage.said("requested")).endswith("; note: network shop-r2_back is renumbered")
+
+    async def test_plans_what_cannot_be_made_here(self) -> None:
+        """
+        A plan says what a deploy would be refused for.
+        """
+        async with staged() as stage:
+            stage.engine.refusals = ["2 GB are missing"]
+
+            assert (await stage.controller.plan(["/srv/shop/v2.yaml"], {})).obstacles == ("2 GB are missing",)
+
     async def test_plans_without_changing_anything(self) -> None:
         """
         A plan is the change set and the cost, and no event.

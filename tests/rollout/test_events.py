@@ -5,7 +5,18 @@ from string import Formatter
 import pytest
 
 from splitter.contracts import Severity
-from splitter.rollout.events import _FACTS, _NEXT, VERSIONS, Kind, duration, make, sentence, severity, share
+from splitter.rollout.events import (
+    _FACTS,
+    _NEXT,
+    NOTES_SAID_MAX,
+    VERSIONS,
+    Kind,
+    duration,
+    make,
+    sentence,
+    severity,
+    share,
+)
 from splitter.rollout.machine import ENDS, State
 from tests.fakes import START
 
@@ -50,6 +61,18 @@ class TestSentence:
         assert set(_FACTS) == set(VERSIONS) == set(Kind)
         assert set(_NEXT) == set(State) - {State.REQUESTED}
         assert all(field != "" for text in _FACTS.values() for _, field, _, _ in Formatter().parse(text))
+
+
+class TestNotes:
+    def test_are_said_as_far_as_one_reads(self) -> None:
+        """
+        The first of many notes stand in the sentence of what was asked for; how many more there are does too.
+        """
+        notes = [f"n{number}" for number in range(NOTES_SAID_MAX + 2)]
+
+        said = make(START, "shop", Kind.REQUESTED, data={"notes": notes, "summary": "replace web"}).sentence
+
+        assert said.endswith(": replace web; note: n0; note: n1; note: n2; note: n3; note: n4; 2 more notes")
 
 
 class TestWords:

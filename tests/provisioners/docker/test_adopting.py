@@ -183,7 +183,7 @@ class TestAdoption:
         assert f"web: {compose.project}-web-1 is modified: environment SPLITTER_STACK is not in the template" in lines
         assert f"{compose.project}-extra-1 is not in the template and is left alone" in lines
         (missing,) = problems
-        assert missing.startswith(f"service worker has no container in project {compose.project}")
+        assert missing.sentence.startswith(f"service worker has no container in project {compose.project}")
 
     async def test_needs_a_project(self, app: str, provisioner: DockerProvisioner) -> None:
         """
@@ -191,4 +191,4 @@ class TestAdoption:
         """
         (problem,) = await provisioner.check(adoption(app))
 
-        assert problem.startswith(f"there is no container of Compose project {app}-old")
+        assert problem.sentence.startswith(f"there is no container of Compose project {app}-old")

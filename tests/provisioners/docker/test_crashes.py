@@ -9,7 +9,8 @@ import pytest
 
 from provisioners.docker import DockerOptions, DockerProvisioner
 from provisioners.docker import provisioner as room
-from splitter.contracts import StackOrder
+from provisioners.docker.images import Images
+from splitter.contracts import Finding, StackOrder
 from splitter.errors import StackError
 from splitter.model import StackId
 from splitter.placement import Placement, VolumeMode
@@ -85,16 +86,22 @@ async def told(world: World, wanted: StackOrder, options: DockerOptions) -> list
     return said
 
 
-async def problems(world: World, wanted: StackOrder, options: DockerOptions) -> list[str]:
-    """Return what a daemon with `options` has against making a stack."""
-    found: list[str] = []
+async def looked(world: World, wanted: StackOrder, options: DockerOptions, *, fetch: bool = True) -> list[Finding]:
+    """Return what a daemon with `options` finds when it looks at an order."""
+    found: list[Finding] = []
 
     async def check(provisioner: DockerProvisioner) -> None:
         provisioner._options = options
-        found.extend(await provisioner.check(wanted))
+        provisioner._images = Images(provisioner._engine, pull=options.pull)
+        found.extend(await provisioner.check(wanted, fetch=fetch))
 
     await run(world, check)
     return found
+
+
+async def problems(world: World, wanted: StackOrder, options: DockerOptions) -> list[str]:
+    """Return what a daemon with `options` has against making a stack."""
+    return [each.sentence for each in await looked(world, wanted, options) if each.is_refusal]
 
 
 async def make_live(provisioner: DockerProvisioner) -> None:

@@ -80,9 +80,10 @@ class TestNetworkMode:
         """
         provisioner = provisioner_of(options=DockerOptions(endpoint="network", pull=False))
 
-        (problem,) = await provisioner.check(order(app, template(server()), WEB))
+        (found,) = await provisioner.check(order(app, template(server()), WEB))
 
-        assert problem.startswith("endpoint: network is for a splitter that runs in a container of this engine")
+        expected = "endpoint: network is for a splitter that runs in a container of this engine"
+        assert found.sentence.startswith(expected)
 
 
 def _fetched(client: APIClient, container: str, url: str) -> str:

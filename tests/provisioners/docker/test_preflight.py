@@ -13,13 +13,13 @@ from provisioners.docker.preflight import (
     _unreachable,
     is_for,
 )
-from splitter.model import StackId
+from splitter.model import ServicePort, StackId
 from splitter.placement import ALONE, Placement
 from splitter.template import Device, DeviceRequest, Ipam, Mount, MountType, Network, Pool, Service
 from tests.provisioners.docker.conftest import MakeProvisioner
 from tests.provisioners.docker.memory import World
 from tests.provisioners.docker.stage import WEB, order, server, template
-from tests.provisioners.docker.test_crashes import problems, told
+from tests.provisioners.docker.test_crashes import looked, problems, told
 
 BESIDE = Placement(base=StackId("shop-r1"))
 
@@ -171,6 +171,48 @@ class TestFindings:
         assert expected == [each[: len(start)] for each, start in zip(found, expected, strict=True)]
 
 
+class TestNotes:
+    async def test_are_findings_that_refuse_nothing(self) -> None:
+        """
+        What an operator may not have meant is found with the refusals, before anything is made.
+        """
+        socket = Mount(MountType.BIND, "/var/run/docker.sock", "/var/run/docker.sock")
+        wanted = order("shop", template(server(image="app:1", mounts=(socket,))))
+
+        (found,) = await looked(World(), wanted, DockerOptions(endpoint="bridge", pull=False))
+
+        assert not found.is_refusal
+        assert found.sentence.startswith("service web has the engine's socket")
+
+    async def test_name_what_a_deploy_would_pull(self) -> None:
+        """
+        A look that is to change nothing pulls nothing, and a port that only the image can tell is not missed.
+        """
+        world, options = World(images=set()), DockerOptions(endpoint="bridge", pull=True)
+        plain = Service(name="web", image="app:1")
+        never = server("db", image="app:2", pull_policy="never")
+
+        found = await looked(world, order("shop", template(plain, never), ServicePort("web")), options, fetch=False)
+
+        assert [(each.is_refusal, each.sentence.partition(";")[0]) for each in found] == [
+            (True, "service db: image app:2 is not on the engine and cannot be pulled (its pull_policy is never)"),
+            (False, "service web: image app:1 is not on the engine, and a deploy pulls it first"),
+        ]
+
+    async def test_do_not_wait_for_a_slow_engine(self) -> None:
+        """
+        An engine that does not answer in time refuses a deploy; of a mere look it is a note.
+        """
+        options = DockerOptions(endpoint="bridge", pull=False)
+        wanted = order("shop", template(server(image="app:1")), deadline_s=0)
+
+        (refusal,) = await looked(World(), wanted, options)
+        (note,) = await looked(World(), wanted, options, fetch=False)
+
+        assert (refusal.is_refusal, note.is_refusal) == (True, False)
+        assert note.sentence == "the engine did not answer everything within 0 s"
+
+
 @pytest.mark.docker
 class TestImages:
     async def test_are_not_pulled_against_their_policy(self, app: str, provisioner_of: MakeProvisioner) -> None:
@@ -182,4 +224,4 @@ class TestImages:
 
         (problem,) = await provisioner.check(order(app, wanted, WEB))
 
-        assert "is not on the engine and cannot be pulled (its pull_policy is never)" in problem
+        assert "is not on the engine and cannot be pulled (its pull_policy is never)" in problem.sentence

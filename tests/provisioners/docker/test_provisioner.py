@@ -397,7 +397,7 @@ class TestCheck:
             "service web waits until db is healthy, but db has no healthcheck",
             "external network zz-splitter-nowhere is not on the engine",
         ]
-        assert expected == [found[: len(start)] for found, start in zip(problems, expected, strict=True)]
+        assert expected == [found.sentence[: len(start)] for found, start in zip(problems, expected, strict=True)]
         assert traces(client, app) == []
 
     async def test_refuses_names_that_are_taken(
@@ -414,7 +414,7 @@ class TestCheck:
             await ours.create(order(app, template(server()), WEB), quiet)
 
         assert [f"container {app}-r1-web-1 exists and is of another installation ({app}-other)"] == [
-            problem.partition(":")[0] for problem in problems
+            problem.sentence.partition(":")[0] for problem in problems
         ]
         assert client.inspect_container(f"{app}-r1-web-1")["State"]["Running"]
 
@@ -625,4 +625,4 @@ class TestWithoutEngine:
         finally:
             await provisioner.close()
 
-        assert "start it, or name its socket in DOCKER_HOST" in problem
+        assert "start it, or name its socket in DOCKER_HOST" in problem.sentence

@@ -54,6 +54,14 @@ class TestCreate:
         assert environment["SPLITTER_STACK"] == "shop-r1"
         assert environment["SPLITTER_SERVICE"] == "web"
 
+    async def test_is_looked_at_first(self, provisioner: ProcessProvisioner) -> None:
+        """
+        What has no effect on a process is a finding that refuses nothing.
+        """
+        (found,) = await provisioner.check(order(service("web", "serve", image="nginx")))
+
+        assert (found.is_refusal, found.sentence.partition(",")[0]) == (False, "service web: image has no effect")
+
     async def test_every_replica_has_an_endpoint(self, provisioner: ProcessProvisioner) -> None:
         """
         Three replicas are three processes at three ports.
