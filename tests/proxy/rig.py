@@ -94,6 +94,11 @@ class Peer:
         """Close in order."""
         self.writer.close()
 
+    async def closed(self) -> None:
+        """Return once this end is closed."""
+        async with asyncio.timeout(_PATIENCE_S):
+            await self.writer.wait_closed()
+
     def reset(self) -> None:
         """Close with a reset."""
         sock = self.writer.get_extra_info("socket")

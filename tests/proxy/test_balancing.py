@@ -8,6 +8,7 @@ from tests.proxy.rig import LIVE, OK, Origin, Rig, Script, hangs, replies, reset
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 0\r\n\r\n"  # never sent again once it was written
+LAST = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 ONE, TWO, THREE = (serves(OK.replace(b"ok", name)) for name in (b"01", b"02", b"03"))
 
 
@@ -95,7 +96,7 @@ class TestEjection:
         """
         An answer between two failures begins the count anew.
         """
-        origins = [await rig.origin(resets, replies(OK), resets, replies(OK)), await rig.origin(TWO)]
+        origins = [await rig.origin(resets, replies(LAST), resets, replies(LAST)), await rig.origin(TWO)]
         await rig.start(Split(rig.stack(1, *origins)), eject_after=2)
 
         for _ in range(8):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.rig import OK, Peer, Rig, replies, serves
+from tests.proxy.rig import OK, Peer, Rig, replies, serves, until
 
 pytestmark = pytest.mark.program("curl")
 
@@ -68,6 +68,7 @@ class TestExpect:
 
         assert run.stdout == b"no\n413"
         assert run.returncode == 0, run.stderr
+        await until(lambda: bool(behind))
         assert behind == [b""]
 
     async def test_early_answer_is_read_before_the_end_of_the_body(self, rig: Rig, tmp_path: Path) -> None:

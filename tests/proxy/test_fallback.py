@@ -292,9 +292,11 @@ class TestReusedConnection:
         origin = await rig.live(replies(OK), serves())
         client = await rig.client()
 
-        for _ in range(2):
-            await client.send(POST)
-            assert (await client.message()).endswith(b"ok")
+        await client.send(POST)
+        assert (await client.message()).endswith(b"ok")
+        await origin.peers[0].closed()
+        await client.send(POST)
+        assert (await client.message()).endswith(b"ok")
 
         assert len(origin.peers) == 2
 
