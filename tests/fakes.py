@@ -379,6 +379,7 @@ class FakeJudges:
         self.made: list[FakeJudge] = []
         self.is_broken = False
         self.is_stale = False  # until the next refresh
+        self.leans_well = False
 
     def __call__(self, config: JudgeConfig) -> "FakeJudge":
         judge = FakeJudge(self, config)
@@ -420,10 +421,11 @@ class FakeJudge:
         action, may_increase = self._judges.says[max(age for age in self._judges.says if age < self.age)]
         verdict = {Action.ROLLBACK: Verdict.WORSE, Action.PROMOTE: Verdict.NON_INFERIOR}.get(action, Verdict.UNDECIDED)
         sentence = "errors 4.8 % against 0.3 % of live"
-        figures = (0.003, 0.048, 297.0, 125.0, 1.0, 20.0, 600)
-        kpi = KpiVerdict("error_rate", verdict, *figures, sentence, tolerance=Margin(1.25), promote=Margin(1.5))
+        rates = (0.003, 0.048, 297.0, 125.0, 1.0, 20.0, 600)
+        kpi = KpiVerdict("error_rate", verdict, *rates, sentence, tolerance=Margin(1.25), promote=Margin(1.5))
         reason = f"{sentence}, 297 : 1, needed 125 : 1; continuing"
-        return Decision(action, "error_rate", reason, (kpi,), 50.0, may_increase, 2.0, 125.0, float(self.age), 100)
+        figures = (50.0, may_increase, 2.0, 125.0, float(self.age), 100)
+        return Decision(action, "error_rate", reason, (kpi,), *figures, leans_well=self._judges.leans_well)
 
     def extend(self, seconds: float) -> None:
         self.extended_s += seconds

@@ -160,6 +160,9 @@ class Analysis(Section):
     """No promotion comes sooner, so that what takes time to show can."""
     max_duration: Moment | None = None
     """After this much analysis without a decision the shadow counts as undecided. Null: at `rollout.deadline`."""
+    min_score: Annotated[Number, Field(le=100)] | None = _JUDGE.min_score
+    """A promotion also needs this score, of 50 (nothing is known) to 100 (all is proven, nothing speaks against it).
+    Null: proof is enough."""
     baseline: BaselineSection = BaselineSection()
     """What is compared with."""
     kpis: Kpis = Kpis()
@@ -194,6 +197,7 @@ def judge_config(
         dwell_s=analysis.dwell,
         min_duration_s=analysis.min_duration,
         max_duration_s=deadline_s if analysis.max_duration is None else analysis.max_duration,
+        min_score=analysis.min_score,
         on_undecided=on_undecided,
         baseline_window_s=analysis.baseline.window,
         design_window_s=analysis.baseline.design_window,

@@ -173,7 +173,8 @@ class Rollout(Section):
     deadline: Moment = _ROLLOUT.deadline_s
     """The longest time of all steps together; then `on_undecided` says what happens."""
     on_undecided: OnUndecided = _ROLLOUT.on_undecided
-    """What happens at the deadline when nothing is proven: go back to live, or wait for a person."""
+    """What happens at the deadline when not all is proven: go back to live, wait for a person, or promote from the last
+    step what nothing speaks against and all figures lean towards; anything else goes back to live then as well."""
     sticky: Sticky | None = None
     """What tells clients apart, so that each keeps to one stack while the shadow's share rises: one of three. Null:
     every request is drawn by itself."""

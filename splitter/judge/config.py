@@ -156,6 +156,7 @@ class JudgeConfig:
     shows beyond its tolerance, and of promoting one that some weighted KPI has beyond its promotion margin.
     Latencies and proofs count after `warmup_s` and `warmup_requests` of the shadow; a promotion waits for `dwell_s` of
     unbroken proof and for `min_duration_s`.  `design_window_s` of live tell how correlated its requests are.
+    `min_score` is a score that a promotion needs besides all proof (None: none is asked for).
     `comparable` is False where requests are not given to the stacks by chance: guards and forecasts only, then.
     """
 
@@ -167,6 +168,7 @@ class JudgeConfig:
     dwell_s: float = 120.0
     min_duration_s: float = 600.0
     max_duration_s: float = 3_600.0
+    min_score: float | None = None
     on_undecided: OnUndecided = OnUndecided.ROLLBACK
     baseline_window_s: float = 600.0
     design_window_s: float = 1_800.0
@@ -178,6 +180,8 @@ class JudgeConfig:
     def __post_init__(self) -> None:
         """Raise JudgeOptionsError with every mistake."""
         problems = [*_chances(self), *_times(self), *_kpis(self.kpis), *_guards(self.guards), *_predict(self.predict)]
+        if not problems:  # what a score can be hangs on the weights
+            problems = [*_score(self)]
         if problems:
             raise JudgeOptionsError(problems)
 
@@ -185,6 +189,11 @@ class JudgeConfig:
         """Return each KPI's share of the false-rollback risk; they sum to 1."""
         total = sum(options.weight for options in self.kpis.values())
         return {name: options.weight / total for name, options in self.kpis.items()}
+
+    def score_max(self) -> float:
+        """Return the score of a shadow whose every promotion margin is proven; the other KPIs cannot pass one half."""
+        shares = self.shares()
+        return 100.0 * sum(shares[name] * (1.0 if options.promote else 0.5) for name, options in self.kpis.items())
 
 
 def profile(name: str) -> JudgeConfig:
@@ -261,6 +270,16 @@ def _times(config: JudgeConfig) -> _Problems:
     if config.min_duration_s + config.dwell_s > config.max_duration_s:
         sooner = f"min_duration ({config.min_duration_s:g} s) and dwell ({config.dwell_s:g} s)"
         yield "max_duration", f"{config.max_duration_s:g} s is less than {sooner}: nothing could ever be promoted"
+
+
+def _score(config: JudgeConfig) -> _Problems:
+    least, most = config.min_score, config.score_max()
+    if least is None:
+        return
+    if not 0 <= least <= 100:
+        yield "min_score", f"{least:g} must be from 0 to 100"
+    elif least > most:
+        yield "min_score", f"{least:g} is more than {most:.1f}, all that proof can give: nothing could ever be promoted"
 
 
 def _kpis(kpis: Mapping[str, KpiOptions]) -> _Problems:

@@ -15,7 +15,7 @@ Cost: about 0.2 ms for a tick with the default KPIs, of which the sentences take
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from math import log
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ class _Outcome:
     action: Action
     kpi: str
     reason: str
+    by_policy: bool = False
 
 
 class Judge:
@@ -184,7 +185,7 @@ class Judge:
             "healthy_s": self._healthy_s,
             "extra_s": self._extra_s,
             "rejected": self._rejected,
-            "standing": [standing.action.value, standing.kpi, standing.reason] if standing else None,
+            "standing": list(astuple(standing)) if standing else None,
             "final": self._final.state() if self._final else None,
         }
 
@@ -218,8 +219,8 @@ class Judge:
         self._extra_s = float(state["extra_s"])
         self._rejected = int(state["rejected"])
         if state["standing"]:
-            action, kpi, reason = state["standing"]
-            self._standing = _Outcome(Action(action), kpi, reason)
+            action, kpi, reason, *more = state["standing"]
+            self._standing = _Outcome(Action(action), kpi, reason, *more)
         if state["final"]:
             self._final = Decision.of_state(state["final"])
 
@@ -255,6 +256,18 @@ class Judge:
     def _is_healthy(self) -> bool:
         return self._panel.is_proven and self._is_calm
 
+    @property
+    def _leans_well(self) -> bool:
+        """Whether nothing speaks against the shadow and all that could be proven of it is on the way there."""
+        required = self._panel.required
+        is_close = bool(required) and all(each.ni_evidence > 0 for each in required)
+        return is_close and self._panel.evidence < 0 and self._has_score and not self._prospects.gates()
+
+    @property
+    def _has_score(self) -> bool:
+        least = self._config.min_score
+        return least is None or self._panel.score() >= least
+
     # --- The order of decisions --------------------------------------------------------------------------------------
 
     def _outcome(self, alarm: Alarm | None) -> _Outcome:
@@ -270,7 +283,7 @@ class Judge:
         if self._standing:
             return self._standing
         is_time = self._healthy_s >= config.dwell_s and self._age_s >= config.min_duration_s
-        if is_time and self._is_healthy and not self._prospects.gates():
+        if is_time and self._is_healthy and self._has_score and not self._prospects.gates():
             return self._proven()
         if self._age_s >= config.max_duration_s + self._extra_s:
             return self._undecided()
@@ -302,14 +315,15 @@ class Judge:
         required = self._panel.required
         open_kpis = [LABELS[each.kpi] for each in required if not each.is_proven]
         gates = "; ".join(self._prospects.gates())
-        left = f"{', '.join(open_kpis)} not proven" if open_kpis else gates or "proofs did not last long enough"
+        left = f"{', '.join(open_kpis)} not proven" if open_kpis else gates or self._lacking_score()
+        left = left or "proofs did not last long enough"
         facts = f"after {span(self._age_s)} and {self._requests} shadow requests: {left}, {self._against()}"
         policy = self._config.on_undecided
-        leans_well = (
-            bool(required) and not gates and self._panel.evidence < 0 and all(each.ni_evidence > 0 for each in required)
-        )
-        if policy is OnUndecided.PROMOTE_IF_NOT_WORSE and leans_well:
-            return _Outcome(Action.PROMOTE, "", f"nothing is worse {facts}; promoting, as on_undecided says")
+        if policy is OnUndecided.PROMOTE_IF_NOT_WORSE and self._leans_well:
+            reason = f"nothing is worse {facts}; promoting, as on_undecided says"
+            return _Outcome(Action.PROMOTE, "", reason, by_policy=True)
+        if policy is OnUndecided.PROMOTE_IF_NOT_WORSE:
+            return _Outcome(Action.UNDECIDED, "", f"undecided {facts}; too little for on_undecided to promote it")
         return _Outcome(Action.UNDECIDED, "", f"undecided {facts}; on_undecided says {policy.value}")
 
     def _continue(self, reason: str) -> _Outcome:
@@ -325,12 +339,21 @@ class Judge:
         gates = self._prospects.gates()
         if self._is_healthy and gates:
             return f"all proven, but {'; '.join(gates)}; continuing"
+        if self._is_healthy and (lacking := self._lacking_score()):
+            return f"all proven, but the {lacking}; continuing"
         if self._is_healthy:
             held = f"all proven for {span(self._healthy_s)} of {span(config.dwell_s)}"
             age = f"{span(self._age_s)} of at least {span(config.min_duration_s)}"
             return f"{held}, {age}, {self._against()}; continuing"
         waiting = [LABELS[each.kpi] for each in self._panel.required if not each.is_proven]
         return f"{', '.join(waiting) or 'nothing'} to be proven, {self._against()}; continuing"
+
+    def _lacking_score(self) -> str:
+        """Say how far the score is from what a promotion needs; empty where it is enough."""
+        least = self._config.min_score
+        if least is None or self._has_score:
+            return ""
+        return f"score is {self._panel.score():.1f}, at least {least:g} is asked for"
 
     def _against(self) -> str:
         return f"{odds(self._panel.evidence)} against the shadow, a rollback needs {odds(self._level)}"
@@ -353,6 +376,9 @@ class Judge:
             forecasts=self._prospects.forecasts(),
             gates=gates,
             warnings=self._prospects.warnings(),
+            leans_well=self._leans_well,
+            by_policy=outcome.by_policy,
+            min_score=self._config.min_score,
         )
 
 

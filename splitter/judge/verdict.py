@@ -84,6 +84,8 @@ class Decision:
     `kpi` names who decided: a KPI, `guards.…`, `stack`, or nobody.  `evidence` : 1 is that of all KPIs together, a
     rollback from `needed`.  `score` is for people: 50 knows nothing, 100 all proven, 0 all worse.  `age_s` counts from
     the first tick, `requests` are the shadow's.  `may_increase_share`: nothing speaks against a larger share.
+    `leans_well`: whatever is proven or not, every figure that a promotion waits for leans towards the shadow.
+    `by_policy`: a promotion is what `on_undecided` says, and not proven.  `min_score` is what a promotion needs.
     `gates` say why a promotion has to wait although the figures are proven, `warnings` what a person should know.
     """
 
@@ -100,6 +102,9 @@ class Decision:
     forecasts: tuple[Forecast, ...] = ()
     gates: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    leans_well: bool = False
+    by_policy: bool = False
+    min_score: float | None = None
 
     def state(self) -> dict[str, Any]:
         """Return the decision as plain values."""

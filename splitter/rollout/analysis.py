@@ -250,7 +250,7 @@ class Analysis:
         reason = decision.reason
         for ending in _ENDINGS:  # what happens next is said by the event
             reason = reason.removesuffix(ending)
-        if kind in _LATE and decision.action is not Action.UNDECIDED:
+        if kind in _LATE and decision.action is Action.CONTINUE:
             still_open = "; ".join(each.sentence for each in decision.verdicts if each.verdict is Verdict.UNDECIDED)
             reason = f"the time for all steps is over ({still_open or reason})"
         return {
@@ -278,6 +278,6 @@ class Analysis:
         self._journal.keep_analysis(self._app, rollout, text)
 
 
-_ENDINGS: Final = ("; continuing", "; rolling back", "; promoting")
-_LATE: Final = frozenset({Kind.UNDECIDED, Kind.HOLD_UNDECIDED})
+_ENDINGS: Final = ("; continuing", "; rolling back", "; promoting", "; promoting, as on_undecided says")
+_LATE: Final = frozenset({Kind.UNDECIDED, Kind.HOLD_UNDECIDED, Kind.PROMOTE_UNDECIDED})
 _JUDGED: Final = _LATE | {Kind.WORSE, Kind.PROVEN, Kind.ADVANCED}

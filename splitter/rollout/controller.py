@@ -326,6 +326,8 @@ class Controller:
             has_baseline=self._analysis.has_baseline,
             action=decision.action if decision else None,
             may_increase_share=decision is not None and decision.may_increase_share,
+            leans_well=decision is not None and decision.leans_well,
+            by_policy=decision is not None and decision.by_policy,
         )
         kind = due(rollout, moment)
         if kind is not None:

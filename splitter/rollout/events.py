@@ -37,6 +37,7 @@ class Kind(StrEnum):
     PROVEN = "proven"
     UNDECIDED = "undecided"
     HOLD_UNDECIDED = "hold_undecided"
+    PROMOTE_UNDECIDED = "promote_undecided"
     PAUSED = "paused"
     RESUMED = "resumed"
     PROMOTE_ORDERED = "promote_ordered"
@@ -138,6 +139,7 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.PROVEN: "{shadow} is proven: {reason}",
     Kind.UNDECIDED: "nothing is proven about {shadow}: {reason}",
     Kind.HOLD_UNDECIDED: "nothing is proven about {shadow}: {reason}",
+    Kind.PROMOTE_UNDECIDED: "not all is proven about {shadow}, and nothing speaks against it: {reason}",
     Kind.PAUSED: "{by} paused the rollout{because}",
     Kind.RESUMED: "{by} resumed the rollout{because}",
     Kind.PROMOTE_ORDERED: "{by} ordered the promotion of {shadow}{because}",
@@ -260,6 +262,7 @@ _SEVERITIES: Final[Mapping[Kind, Severity]] = {
     Kind.HAND_OVER_FAILED: Severity.WARNING,
     Kind.UNDECIDED: Severity.WARNING,
     Kind.HOLD_UNDECIDED: Severity.WARNING,
+    Kind.PROMOTE_UNDECIDED: Severity.WARNING,
     Kind.TOO_COSTLY: Severity.WARNING,
     Kind.OVERRIDDEN: Severity.WARNING,
     Kind.DEADLINE: Severity.WARNING,

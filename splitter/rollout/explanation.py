@@ -22,6 +22,7 @@ DECIDING: Final = frozenset(
         Kind.PROVEN,
         Kind.UNDECIDED,
         Kind.HOLD_UNDECIDED,
+        Kind.PROMOTE_UNDECIDED,
         Kind.PROMOTE_ORDERED,
         Kind.ROLLBACK_ORDERED,
         Kind.UNDO_ORDERED,

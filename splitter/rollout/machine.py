@@ -228,11 +228,12 @@ TABLE: Final[Mapping[State, Row]] = {
     State.SPLITTING: Row(
         serving=Serving.BOTH,
         fallback=Side.LIVE,
-        limit="deadline_s",  # ends in UNDECIDED or HOLD_UNDECIDED, as `on_undecided` says
+        limit="deadline_s",  # ends in UNDECIDED, HOLD_UNDECIDED or PROMOTE_UNDECIDED, as `on_undecided` says
         on={
             **_troubles(State.SPLITTING),
             Kind.ADVANCED: Next(State.SPLITTING, (Effect.PUBLISH,)),
             Kind.PROVEN: _PROMOTE,
+            Kind.PROMOTE_UNDECIDED: Next(State.PROMOTING, (Effect.ALERT, Effect.FLIP, Effect.CONFIRM_FLIP)),
             Kind.PROMOTE_ORDERED: _PROMOTE,
             Kind.UNDECIDED: _back(),
             Kind.HOLD_UNDECIDED: Next(State.HELD, (Effect.ALERT,)),

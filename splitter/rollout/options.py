@@ -13,16 +13,10 @@ from typing import Any, Final
 from splitter.contracts import DrainLimits
 from splitter.errors import OperatorError
 from splitter.judge.config import JudgeConfig
+from splitter.judge.config import OnUndecided as OnUndecided  # a rollout's word as well as its judge's
 from splitter.limits import DRAIN_TIMEOUT_S, DRAIN_TUNNELS_TIMEOUT_S, STEPS_MAX, WEIGHT_TOTAL
 from splitter.model import Sticky, StickyBy
 from splitter.routing import RouteRule
-
-
-class OnUndecided(StrEnum):
-    """What becomes of a rollout that nothing is proven about at its deadline."""
-
-    ROLLBACK = "rollback"
-    HOLD = "hold"
 
 
 class OnStop(StrEnum):

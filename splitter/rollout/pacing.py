@@ -16,7 +16,7 @@ from splitter.rollout.options import OnUndecided
 class Moment:
     """What a tick knows.  `in_state_s` counts from the begin of the state or step, `splitting_s` over all steps.
 
-    `action` is None while nothing is judged.
+    `action` is None while nothing is judged; `by_policy`, `may_increase_share` and `leans_well` are the judge's.
     """
 
     in_state_s: float
@@ -24,6 +24,8 @@ class Moment:
     has_baseline: bool = False
     action: Action | None = None
     may_increase_share: bool = False
+    leans_well: bool = False
+    by_policy: bool = False
 
 
 def due(rollout: Rollout, moment: Moment) -> Kind | None:
@@ -63,13 +65,22 @@ def _due_mirroring(rollout: Rollout, moment: Moment) -> Kind | None:
 def _due_splitting(rollout: Rollout, moment: Moment) -> Kind | None:
     """While the engine is silent nothing goes forward: who cannot be asked about cannot be trusted with more."""
     is_held = moment.in_state_s >= rollout.options.hold_s and not rollout.is_engine_gone
-    if is_held and rollout.is_last_step and moment.action is Action.PROMOTE:
+    may_promote = is_held and rollout.is_last_step
+    if may_promote and moment.action is Action.PROMOTE and not moment.by_policy:
         return Kind.PROVEN
-    if _is_late(rollout, moment) or moment.action is Action.UNDECIDED:
-        return Kind.HOLD_UNDECIDED if rollout.options.on_undecided is OnUndecided.HOLD else Kind.UNDECIDED
+    is_over = _is_late(rollout, moment) or moment.action is Action.UNDECIDED
+    if is_over or (may_promote and moment.by_policy and moment.leans_well):
+        return _undecided(rollout.options.on_undecided, may_promote=may_promote and moment.leans_well)
     if is_held and not rollout.is_last_step and moment.may_increase_share:
         return Kind.ADVANCED
     return None
+
+
+def _undecided(policy: OnUndecided, *, may_promote: bool) -> Kind:
+    """Return what becomes of a shadow about which nothing is proven: only from the last step is it promoted."""
+    if policy is OnUndecided.PROMOTE_IF_NOT_WORSE and may_promote:
+        return Kind.PROMOTE_UNDECIDED
+    return Kind.HOLD_UNDECIDED if policy is OnUndecided.HOLD else Kind.UNDECIDED
 
 
 def _is_late(rollout: Rollout, moment: Moment) -> bool:

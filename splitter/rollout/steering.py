@@ -30,7 +30,9 @@ OWED_MAX: Final = 100
 JUDGED: Final = frozenset({State.MIRRORING, State.SPLITTING, State.HELD, State.PROMOTING}) | SHADOW_SERVES
 """States in which the shadow has requests or copies, or had them a moment ago."""
 
-_OVER_ALL_STEPS: Final = frozenset({Kind.PROVEN, Kind.UNDECIDED, Kind.HOLD_UNDECIDED, Kind.WORSE})
+_OVER_ALL_STEPS: Final = frozenset(
+    {Kind.PROVEN, Kind.PROMOTE_UNDECIDED, Kind.UNDECIDED, Kind.HOLD_UNDECIDED, Kind.WORSE}
+)
 
 log = logging.getLogger(__name__)
 

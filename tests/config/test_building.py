@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from splitter.config.document import App, Rollout
 from splitter.contracts import Severity
 from splitter.judge.config import (
@@ -14,7 +16,6 @@ from splitter.judge.config import (
     Profile,
     profile,
 )
-from splitter.judge.config import OnUndecided as JudgeOnUndecided
 from splitter.model import Endpoint
 from splitter.proxy.options import AccessOptions, CertificateFiles, HealthOptions, ListenerOptions, TlsOptions
 from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
@@ -123,7 +124,17 @@ class TestRolloutOptions:
             rollback_deadline_s=180.0,
             held_deadline_s=172_800.0,
         )
-        assert options.judge.on_undecided is JudgeOnUndecided.HOLD
+        assert options.judge.on_undecided is OnUndecided.HOLD
+
+    @pytest.mark.parametrize("policy", OnUndecided)
+    def test_have_the_policy_of_their_judge(self, policy: OnUndecided) -> None:
+        """
+        What is to become of the undecided is said once, and both go by it.
+        """
+        options = read(with_app(f"rollout: {{on_undecided: {policy.value}}}")).apps["shop"]
+
+        assert options.rollout.on_undecided is policy
+        assert options.judge.on_undecided is policy
 
 
 class TestJudgeOptions:
@@ -137,6 +148,7 @@ class TestJudgeOptions:
                 analysis:
                   profile: lenient
                   false_rollback: 0.5%
+                  min_score: 80
                   false_promotion: 2%
                   warmup: {time: 5s, requests: 7}
                   dwell: 10s
@@ -157,7 +169,7 @@ class TestJudgeOptions:
         given = profile("lenient").kpis
 
         assert judge.profile is Profile.LENIENT
-        assert (judge.false_rollback, judge.false_promotion) == (0.005, 0.02)
+        assert (judge.false_rollback, judge.false_promotion, judge.min_score) == (0.005, 0.02, 80.0)
         assert (judge.warmup_s, judge.warmup_requests, judge.dwell_s, judge.min_duration_s) == (5.0, 7, 10.0, 20.0)
         assert (judge.max_duration_s, judge.baseline_window_s) == (1_500.0, 180.0)
         assert judge.kpis["error_rate"] == KpiOptions(2.0, Margin(2.0, 0.01), Margin(3.0, 0.01))

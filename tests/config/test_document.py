@@ -112,6 +112,14 @@ class TestTimes:
 
         assert [each.split(": ")[:2] for each in found] == [["9:49", "apps.shop.analysis.max_duration"]]
 
+    def test_refuse_a_score_that_proof_cannot_give(self) -> None:
+        """
+        The shape of latencies is never proven, so not all of the points can be had.
+        """
+        (found,) = mistakes(with_app("analysis: {min_score: 95}"))
+
+        assert "apps.shop.analysis.min_score: 95 is more than 92.5, all that proof can give" in found
+
 
 class TestAnalysis:
     @pytest.mark.parametrize(

@@ -95,6 +95,9 @@ class TestChecks:
             ({"min_duration_s": -5.0}, "min_duration"),
             ({"max_duration_s": 700.0}, "max_duration"),
             ({"baseline_window_s": 0.0}, "baseline.window"),
+            ({"min_score": -1.0}, "min_score"),
+            ({"min_score": float("nan")}, "min_score"),
+            ({"min_score": 93.0}, "min_score"),
             ({"guards": GuardOptions(error_rate=0.0)}, "guards.error_rate"),
             ({"guards": GuardOptions(memory=1.5)}, "guards.memory"),
             ({"guards": GuardOptions(latency_p99_s=0.0)}, "guards.latency_p99"),
@@ -136,6 +139,13 @@ class TestChecks:
 
         assert paths_of(caught.value) == ["false_rollback", "guards.memory"]
 
+    def test_know_the_highest_score(self) -> None:
+        """
+        What no promotion waits for can never be proven, so a score that counts on it is out of reach.
+        """
+        assert JudgeConfig().score_max() == pytest.approx(100 - 50 * 0.15)  # the shape's share
+        assert JudgeConfig(kpis={"error_rate": GOOD}, min_score=100.0).score_max() == 100
+
     def test_let_a_kpi_be_shown_only(self) -> None:
         """
         A weight of 0 is fine as long as some other KPI decides.
@@ -154,6 +164,7 @@ class TestMapping:
         config = replace(
             profile("strict"),
             on_undecided=OnUndecided.HOLD,
+            min_score=80.0,
             kpis={"error_rate": GOOD, "latency_p95": KpiOptions(0.2, Margin(1.0, 0.001))},
             guards=GuardOptions(latency_p99_s=2.0, memory=None, slo=0.001),
             predict=PredictOptions(memory=Mode.WARN, horizon_s=60.0),

@@ -35,6 +35,11 @@ def bad(seat: Judge, t: int = 0) -> Tick:
     return replace(good(seat, t), shadow=counts(seat, Side.SHADOW, 100, failures=2))
 
 
+def some_fail(seat: Judge, t: int) -> Tick:
+    """Return a tick of a shadow of which one request in 800 fails, which is within the promotion margin."""
+    return replace(good(seat, t), shadow=counts(seat, Side.SHADOW, 100, failures=int(t % 8 == 0)))
+
+
 def idle(seat: Judge, t: int = 0) -> Tick:
     """Return a tick in which the shadow has no request."""
     return replace(good(seat, t), shadow=None)
@@ -307,6 +312,54 @@ class TestTime:
         assert decision.action is Action.PROMOTE
         assert decision.age_s == 13
         assert decision.reason.startswith("nothing is worse after 13 s and 390 shadow requests: ")
+        assert decision.by_policy
+        assert decision.leans_well
+
+    def test_says_that_a_promotion_was_policy_after_a_restart(self) -> None:
+        """
+        What was promoted by policy is not taken for proven by a daemon that was started again.
+        """
+        config = replace(QUICK, min_duration_s=1.0, max_duration_s=13.0, on_undecided=OnUndecided.PROMOTE_IF_NOT_WORSE)
+        seat = judge(config)
+        tick = replace(good(seat), live=counts(seat, Side.LIVE, 300), shadow=counts(seat, Side.SHADOW, 30))
+        until_decided(seat, tick)
+
+        again = Judge.from_state(config, json.loads(json.dumps(seat.state_dict())))
+
+        decision = again.observe(tick)
+        assert decision.action is Action.PROMOTE
+        assert decision.by_policy
+
+    def test_does_not_promote_by_policy_what_does_not_lean_well(self) -> None:
+        """
+        Failures that prove nothing yet are enough to keep `promote_if_not_worse` from promoting.
+        """
+        config = replace(QUICK, min_duration_s=1.0, max_duration_s=13.0, on_undecided=OnUndecided.PROMOTE_IF_NOT_WORSE)
+        seat = judge(config)
+        few = replace(good(seat), live=counts(seat, Side.LIVE, 300), shadow=counts(seat, Side.SHADOW, 3))
+        failing = replace(few, shadow=replace(counts(seat, Side.SHADOW, 2), n=3, e5=1, e5u=1))
+
+        seat.observe(failing)
+        _, decision = until_decided(seat, few)
+
+        assert decision.action is Action.UNDECIDED
+        assert not decision.leans_well
+        assert decision.reason.endswith("too little for on_undecided to promote it")
+
+    def test_waits_for_the_score_that_is_asked_for(self) -> None:
+        """
+        `min_score` holds back what is proven while something speaks against it; the reason names both figures.
+        """
+        seats = [judge(), judge(replace(QUICK, min_score=90.0))]
+        free, bound = ([some_fail(seat, t) for t in range(60)] for seat in seats)
+
+        decided, waiting = last(seats[0], free), last(seats[1], bound)
+
+        assert decided.action is Action.PROMOTE
+        assert 50 < decided.score < 90
+        assert waiting.action is Action.CONTINUE
+        assert waiting.score == decided.score
+        assert waiting.reason == "all proven, but the score is 87.3, at least 90 is asked for; continuing"
 
     def test_can_be_extended(self) -> None:
         """

@@ -454,6 +454,20 @@ class TestUndecided:
 
             await stage.reach("HELD")
 
+    async def test_is_promoted_where_that_is_wanted_and_all_leans_well(self) -> None:
+        """
+        With `on_undecided: promote_if_not_worse` the deadline promotes from the last step; people are told by what.
+        """
+        async with staged(options=replace(QUICK, on_undecided=OnUndecided.PROMOTE_IF_NOT_WORSE)) as stage:
+            stage.judges.leans_well = True
+            await stage.deploy()
+
+            await stage.reach("STANDBY")
+
+            said = await stage.said("promote_undecided")
+            assert "not all is proven about shop-r2, and nothing speaks against it: the time for all steps is" in said
+            assert "promote_undecided" in stage.alerts.kinds()
+
     async def test_is_rolled_back_when_nobody_comes(self) -> None:
         """
         A rollout is not held for ever.

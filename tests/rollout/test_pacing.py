@@ -42,6 +42,7 @@ class TestSplitting:
             ({}, Moment(1.0, 1.0, action=Action.ROLLBACK), Kind.WORSE),
             ({"step": 1}, Moment(10.0, 120.0, action=Action.ROLLBACK), Kind.WORSE),
             ({}, Moment(60.0, 60.0), None),
+            ({"step": 1}, Moment(10.0, 120.0, action=Action.CONTINUE, leans_well=True), Kind.UNDECIDED),
         ],
     )
     def test_follows_the_evidence(self, changes: dict[str, Any], moment: Moment, expected: Kind | None) -> None:
@@ -57,6 +58,31 @@ class TestSplitting:
         held = rollout(State.SPLITTING, options=replace(QUICK, on_undecided=OnUndecided.HOLD))
 
         assert due(held, Moment(10.0, 120.0)) is Kind.HOLD_UNDECIDED
+
+    @pytest.mark.parametrize(
+        ("step", "moment", "expected"),
+        [
+            (1, Moment(10.0, 120.0, action=Action.CONTINUE, leans_well=True), Kind.PROMOTE_UNDECIDED),
+            (1, Moment(10.0, 60.0, action=Action.PROMOTE, by_policy=True, leans_well=True), Kind.PROMOTE_UNDECIDED),
+            (1, Moment(10.0, 60.0, action=Action.PROMOTE), Kind.PROVEN),
+            (1, Moment(10.0, 60.0, action=Action.CONTINUE, leans_well=True), None),
+            (1, Moment(10.0, 60.0, action=Action.PROMOTE, by_policy=True), None),
+            (1, Moment(10.0, 120.0, action=Action.PROMOTE, by_policy=True), Kind.UNDECIDED),
+            (1, Moment(10.0, 60.0, action=Action.UNDECIDED), Kind.UNDECIDED),
+            (1, Moment(9.9, 120.0, action=Action.CONTINUE, leans_well=True), Kind.UNDECIDED),
+            (0, Moment(10.0, 120.0, action=Action.CONTINUE, leans_well=True), Kind.UNDECIDED),
+            (1, Moment(10.0, 120.0, action=Action.ROLLBACK, leans_well=True), Kind.WORSE),
+        ],
+    )
+    def test_promotes_what_leans_well_where_that_is_wanted(
+        self, step: int, moment: Moment, expected: Kind | None
+    ) -> None:
+        """
+        `on_undecided: promote_if_not_worse` promotes when the time is over, from the last step, while all leans well.
+        """
+        options = replace(QUICK, on_undecided=OnUndecided.PROMOTE_IF_NOT_WORSE)
+
+        assert due(rollout(State.SPLITTING, options=options, step=step), moment) is expected
 
     def test_stands_still_while_the_engine_is_gone(self) -> None:
         """
