@@ -10,7 +10,7 @@ import typer
 from splitter.admin import view
 from splitter.admin.client import Client, Json
 from splitter.change.quantities import duration_s
-from splitter.cli import calls, replaying, telling, templates
+from splitter.cli import calls, drafting, replaying, telling, templates
 from splitter.cli.options import App, AsJson, By, ConfigFile, Socket, Templates, Variables, Why, call
 from splitter.cli.outcome import Exit, leave, put, say, told
 from splitter.cli.templates import template_body
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 app.add_typer(telling.app)
 app.add_typer(replaying.app, name="judge")
+app.command("init")(drafting.init)
 app.command("config")(templates.config)
 
 

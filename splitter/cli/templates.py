@@ -49,7 +49,7 @@ def _template(
     try:
         path = calls.find_config(config)
     except OperatorError:
-        return _alone(files or found_files(Path.cwd()), variables, profiles)
+        return read_alone(files or found_files(Path.cwd()), variables, profiles)
     from splitter import daemon  # the other commands start faster without the whole house
 
     loaded = load_config(path)
@@ -58,12 +58,16 @@ def _template(
     return daemon.read_template(app, loaded.inline_templates, chosen, variables, profiles)
 
 
-def _alone(files: list[Path], variables: Mapping[str, str], profiles: tuple[str, ...]) -> Template:
+def read_alone(
+    files: list[Path], variables: Mapping[str, str], profiles: tuple[str, ...] = (), *, require_image: bool = True
+) -> Template:
+    """Return the template of `files` without any configuration.  Raises TemplateError."""
     return load(
         [str(file.absolute()) for file in files],
         read=lambda path: Path(path).read_text(encoding="utf-8"),
         environment={**os.environ, **variables},
         profiles=profiles,
+        require_image=require_image,
     )
 
 
