@@ -69,14 +69,17 @@ class MountType(StrEnum):
     VOLUME = "volume"
     BIND = "bind"
     TMPFS = "tmpfs"
+    IMAGE = "image"
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount; `source` is a top-level volume's key, an absolute host path, or empty (anonymous, tmpfs).
+    """One mount; `source` is a top-level volume's key, an absolute host path, an image, or empty (anonymous, tmpfs).
 
-    `propagation` and `selinux` (`z`, `Z`) are for binds; `nocopy` and `labels` (of an anonymous volume) for volumes;
-    `options` for tmpfs, as the mount command spells them: `size=1048576` (bytes), `mode=1777` (octal), `uid=…`.
+    `propagation`, `selinux` (`z`, `Z`), `recursive` (empty: what is mounted below is there too; else `disabled`,
+    `writable` or `readonly`) and `create_host_path` are for binds; `nocopy` and `labels` (of an anonymous volume) for
+    volumes; `subpath`, a folder within, for volumes and images; `options` for tmpfs, as the mount command spells them:
+    `size=1048576` (bytes), `mode=1777` (octal), `uid=…`.
     """
 
     type: MountType
@@ -88,6 +91,14 @@ class Mount:
     nocopy: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    recursive: str = ""
+    create_host_path: bool = True
+    subpath: str = ""
+
+    @property
+    def is_storage(self) -> bool:
+        """Return whether what is written here may be there when the container is gone."""
+        return self.type in {MountType.VOLUME, MountType.BIND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +250,10 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A service's place in one network, by the network's key; addresses are empty where the engine chooses."""
+    """A service's place in one network, by the network's key; addresses are empty where the engine chooses.
+
+    The service is found there by its own name too, unless `use_service_name_alias` says no.
+    """
 
     network: str
     aliases: tuple[str, ...] = ()
@@ -248,6 +262,7 @@ class Attachment:
     link_local_ips: tuple[str, ...] = ()
     mac_address: str = ""
     driver_opts: Mapping[str, str] = field(default_factory=dict)
+    use_service_name_alias: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +277,7 @@ class Service:
     `pid` and `uts` may be `service:x` as well.  What the service needs for that (its links, namespaces and the owners
     of its volumes) stands in `depends_on` too.  `init` is None where the engine decides.  `extra_hosts` are
     `name:address`; a seccomp profile stands in `security_opt` as its JSON.  `pull_policy` is `missing`, `always`,
-    `never` or `build`.
+    `never`, `build` or `every_<n>s`: missing, or here for so long.  `umask` is None where the engine's own counts.
     """
 
     name: str
@@ -328,6 +343,7 @@ class Service:
     logging: Logging = Logging()
     storage_opt: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    umask: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

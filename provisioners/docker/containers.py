@@ -34,7 +34,10 @@ class Joining:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image says of itself; `ports` are the TCP ports that it declares, `platform` is system/architecture."""
+    """What an image says of itself; `ports` are the TCP ports that it declares, `platform` is system/architecture.
+
+    `tagged` is when it last got a name on this engine, as the engine writes times; empty if it does not say.
+    """
 
     reference: str
     id: str
@@ -42,6 +45,7 @@ class Image:
     ports: tuple[int, ...]
     has_check: bool
     platform: str = ""
+    tagged: str = ""
 
     @classmethod
     def read(cls, reference: str, inspected: Mapping[str, Any]) -> Self:
@@ -52,7 +56,8 @@ class Image:
         check = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
         known = [inspected[part] for part in ("Os", "Architecture") if inspected.get(part)]
         platform = "/".join(known) if len(known) > 1 else ""
-        return cls(reference, inspected["Id"], entrypoint, tuple(sorted(tcp)), check[0] != "NONE", platform)
+        tagged = str((inspected.get("Metadata") or {}).get("LastTagTime") or "")
+        return cls(reference, inspected["Id"], entrypoint, tuple(sorted(tcp)), check[0] != "NONE", platform, tagged)
 
 
 def configure(
@@ -115,7 +120,7 @@ def joinings(order: StackOrder, service: Service, renumbered: Collection[str] = 
     found = []
     for attachment in attachments(service):
         network = network_of(order, attachment.network)
-        aliases = () if network.external else (service.name, *attachment.aliases)
+        aliases = () if network.external else aliases_of(service, attachment)
         place = attachment
         if attachment.network in renumbered or (order.placement.base and network.external):
             place = replace(attachment, ipv4_address="", ipv6_address="", link_local_ips=())
@@ -123,6 +128,11 @@ def joinings(order: StackOrder, service: Service, renumbered: Collection[str] = 
             place = replace(place, mac_address="")
         found.append(Joining(names.network_name(order, network), aliases, place))
     return sorted(found, key=lambda joining: (not joining.aliases, joining.network))
+
+
+def aliases_of(service: Service, attachment: Attachment) -> tuple[str, ...]:
+    """Return what a service is called in a network of the stack."""
+    return (service.name, *attachment.aliases) if attachment.use_service_name_alias else attachment.aliases
 
 
 def attachments(service: Service) -> tuple[Attachment, ...]:

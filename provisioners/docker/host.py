@@ -18,6 +18,7 @@ from splitter.template import Device, DeviceRate, Limits, Mount, MountType, Serv
 NANOSECONDS = 1_000_000_000
 LOOPBACK = "127.0.0.1"
 UNMASKED = "systempaths=unconfined"
+_RECURSIVE = {"disabled": "NonRecursive", "writable": "ReadOnlyNonRecursive", "readonly": "ReadOnlyForceRecursive"}
 
 
 def host_config(
@@ -35,7 +36,7 @@ def host_config(
         network_mode=network_mode,
         port_bindings={f"{port}/tcp": (LOOPBACK,) for port in loopback} or None,
         restart_policy=_restart(service.restart),
-        **_mounts(order, identity, service, of),
+        **_mounts(order, identity, service, of, version),
         **_bounds(service.limits, version),
         **_rights(service),
         **_names(service, has_own_network=not network_mode.startswith("container:")),
@@ -75,16 +76,21 @@ def needed_containers(service: Service) -> frozenset[str]:
     return frozenset(spaces | {each.service for each in service.volumes_from})
 
 
-def _mounts(order: StackOrder, identity: names.Identity, service: Service, of: Namespaces) -> dict[str, Any]:
+def _mounts(
+    order: StackOrder, identity: names.Identity, service: Service, of: Namespaces, version: str
+) -> dict[str, Any]:
     kinds: dict[MountType, list[Mount]] = {kind: [] for kind in MountType}
     for mount in service.mounts:
         kinds[mount.type].append(mount)
     plain = [mount for mount in kinds[MountType.TMPFS] if not mount.options]
     options = {mount.target: _tmpfs(mount) for mount in kinds[MountType.TMPFS] if mount.options}
+    short = [mount for mount in kinds[MountType.BIND] if mount.create_host_path and not mount.recursive]
+    long = [mount for mount in kinds[MountType.BIND] if mount not in short]
+    mounts = [_mount(order, identity, mount) for mount in (*kinds[MountType.VOLUME], *plain)]
+    mounts += [_folder(mount, version) for mount in long] + [_image(mount) for mount in kinds[MountType.IMAGE]]
     return {
-        "mounts": [_mount(order, identity, mount) for mount in (*kinds[MountType.VOLUME], *plain)] or None,
-        "binds": [*(_bind(mount) for mount in kinds[MountType.BIND]), *documents.binds(service, order.template)]
-        or None,
+        "mounts": mounts or None,
+        "binds": [*(_bind(mount) for mount in short), *documents.binds(service, order.template)] or None,
         "tmpfs": options or None,
         "volumes_from": [f"{of.container(e.service)}:{_access(e.read_only)}" for e in service.volumes_from] or None,
     }
@@ -96,7 +102,7 @@ def _mount(order: StackOrder, identity: names.Identity, mount: Mount) -> EngineM
     volume = order.template.volumes[mount.source] if mount.source else None
     own = names.volume_name(order, volume) if volume else None
     only_read = mount.read_only or order.placement.volumes.get(mount.source) is VolumeMode.SHARE_RO
-    return EngineMount(
+    made = EngineMount(
         mount.target,
         identity.shares.volumes.get(mount.source, own),
         type="volume",
@@ -104,6 +110,33 @@ def _mount(order: StackOrder, identity: names.Identity, mount: Mount) -> EngineM
         no_copy=mount.nocopy,
         labels=dict(mount.labels) or None,
     )
+    if mount.subpath:
+        made.setdefault("VolumeOptions", {})["Subpath"] = mount.subpath  # older SDKs have no argument for it
+    return made
+
+
+def _image(mount: Mount) -> EngineMount:
+    """Return the mount of an image, a type that the SDK refuses."""
+    made = EngineMount(mount.target, mount.source, type="volume", read_only=mount.read_only)
+    made["Type"] = "image"
+    if mount.subpath:
+        made["ImageOptions"] = {"Subpath": mount.subpath}
+    return made
+
+
+def _folder(mount: Mount, version: str) -> EngineMount:
+    """Return a host folder's mount in the long form, which alone says what becomes of what is mounted below it.
+
+    Of itself it makes no folder that is missing; engines below API 1.42 cannot be told to.
+    """
+    made = EngineMount(mount.target, mount.source, type="bind", read_only=mount.read_only)
+    options: dict[str, Any] = {"Propagation": mount.propagation} if mount.propagation else {}
+    if mount.recursive:
+        options[_RECURSIVE[mount.recursive]] = True
+    if mount.create_host_path and version_gte(version, "1.42"):
+        options["CreateMountpoint"] = True
+    made["BindOptions"] = options
+    return made
 
 
 def _bind(mount: Mount) -> str:
@@ -215,6 +248,8 @@ def _raw(config: HostConfig, service: Service, of: Namespaces, version: str) -> 
         "Annotations": dict(service.annotations) if version_gte(version, "1.43") else None,
     }
     config.update({name: value for name, value in more.items() if value})
+    if service.umask is not None:
+        config["Umask"] = service.umask
     if UNMASKED in service.security_opt:
         config.update({"MaskedPaths": [], "ReadonlyPaths": []})
     return config

@@ -9,6 +9,8 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +21,10 @@ from provisioners.docker.containers import Image
 from provisioners.docker.engine import Engine, EngineRefusedError
 from splitter.contracts import StackOrder
 from splitter.errors import EngineError, StackError
-from splitter.template import Build, Service
+from splitter.template import Build, MountType, Service
 
 LOG_LINES_KEPT = 20
+_EVERY = "every_"
 IDLE_TIMEOUT_S = 600  # between two lines of a build: a step that compiles says nothing for minutes
 
 
@@ -78,11 +81,26 @@ class Images:
         try:
             if pulls == "never" and self._is_pullable(service):
                 return await self._find(service.image) or ""
-            if pulls == "refresh" and service.pull_policy == "always" and self._pull:
+            await self._mounted(service)
+            if pulls == "refresh" and self._pull and await self._is_due(service):
                 await self._pulled(service)
             return await self._present(service, lambda _: None)
         except EngineRefusedError as error:
             return str(error)
+
+    async def _mounted(self, service: Service) -> None:
+        """Have the images that a service mounts, by its own policy.  Raises EngineRefusedError."""
+        for mount in service.mounts:
+            if mount.type is MountType.IMAGE:
+                await self._present(replace(service, image=mount.source), lambda _: None)
+
+    async def _is_due(self, service: Service) -> bool:
+        """Return whether a service's image, if it is there, is to be pulled again."""
+        policy = service.pull_policy
+        if not policy.startswith(_EVERY):
+            return policy == "always"
+        image = await self._find(service.image)
+        return image is not None and is_older(image.tagged, float(policy[len(_EVERY) : -1]), datetime.now(UTC))
 
     async def _present(self, service: Service, progress: Callable[[str], None]) -> Image:
         image = await self._find(service.image)
@@ -179,6 +197,15 @@ def _dockerfile(build: Build) -> Iterator[str | None]:
         file.write(build.dockerfile_inline)
         file.flush()
         yield file.name
+
+
+def is_older(tagged: str, seconds: float, now: datetime) -> bool:
+    """Return whether an image got its name longer ago than that; one whose engine does not say when did."""
+    try:
+        since = datetime.fromisoformat(tagged)
+    except ValueError:
+        return True
+    return now - since >= timedelta(seconds=seconds)
 
 
 class BuildFailure(Exception):  # noqa: N818  # a word for what happened between the engine and us; never leaves this room

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provisioners.docker import names
-from provisioners.docker.containers import attachments, network_of, networks_used
+from provisioners.docker.containers import aliases_of, attachments, network_of, networks_used
 from provisioners.docker.engine import Engine, EngineRefusedError
 from splitter.contracts import StackOrder
 from splitter.template import Network
@@ -70,7 +70,7 @@ def _names_within(order: StackOrder) -> dict[str, set[str]]:
     for service in order.template.services.values():
         for place in attachments(service) if service.name not in order.placement.shared else ():
             if not network_of(order, place.network).external:
-                found.setdefault(service.name, {service.name}).update(place.aliases)
+                found.setdefault(service.name, set()).update(aliases_of(service, place))
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioners import startup
-from provisioners.docker import documents, endpoints, names, neighbours, numbering, room
+from provisioners.docker import abilities, documents, endpoints, names, neighbours, numbering, room
 from provisioners.docker.containers import Image, networks_used
 from provisioners.docker.engine import Engine
 from provisioners.docker.images import Images, Pulls
@@ -99,6 +99,8 @@ async def inspect(
     )
     problems += _platform(engine.url, reach, str(info.get("OSType", "linux")))
     problems += _runtimes(made.values(), info)
+    version = await engine.read("ask for the engine's version", lambda client: str(client.api_version))
+    problems += abilities.missing(made.values(), version, str(info.get("ServerVersion") or "?"))
     problems += _images_of_others(made.values(), found, info)
     problems += await neighbours.external(engine, order)
     problems += await neighbours.strangers(engine, order, sharing.parts.labels)

@@ -25,7 +25,7 @@ from typing import Any
 from docker import APIClient
 
 from provisioners.docker import names
-from provisioners.docker.containers import attachments, network_of
+from provisioners.docker.containers import aliases_of, attachments, network_of
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.parts import Parts
 from provisioners.docker.shares import Guest, Shares
@@ -180,5 +180,5 @@ def _aliases(order: StackOrder, service: Service) -> dict[str, tuple[str, ...]]:
     for attachment in attachments(service):
         network = network_of(order, attachment.network)
         if not network.external:
-            found[names.network_name(order, network)] = (service.name, *attachment.aliases)
+            found[names.network_name(order, network)] = aliases_of(service, attachment)
     return found

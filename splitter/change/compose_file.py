@@ -3,6 +3,8 @@
 What is read from it is the same template: `load(dump(load(x)))` is `load(x)`.  Every value stands in its long form,
 paths are absolute, variables are replaced, files of variables and labels lie in `environment` and `labels`, and what
 the template leaves at its default is left out.  Values are as the template has them, secrets of the environment too.
+
+Long because it is the whole model once more, key by key, in the order of `template`.
 """
 
 import json
@@ -168,15 +170,18 @@ def _attachments(attachments: tuple[Attachment, ...]) -> Json:
     names = [attachment.network for attachment in attachments]
     ranks = range(len(names), 0, -1) if names != sorted(names) else (None,) * len(names)
     return {
-        each.network: _said(
-            aliases=each.aliases,
-            ipv4_address=each.ipv4_address,
-            ipv6_address=each.ipv6_address,
-            link_local_ips=each.link_local_ips,
-            mac_address=each.mac_address,
-            driver_opts=each.driver_opts,
-            priority=rank,
-        )
+        each.network: {
+            **_said(
+                aliases=each.aliases,
+                ipv4_address=each.ipv4_address,
+                ipv6_address=each.ipv6_address,
+                link_local_ips=each.link_local_ips,
+                mac_address=each.mac_address,
+                driver_opts=each.driver_opts,
+                priority=rank,
+            ),
+            **({} if each.use_service_name_alias else {"use_service_name_alias": False}),
+        }
         or None
         for each, rank in zip(attachments, ranks, strict=True)
     }
@@ -189,13 +194,18 @@ def _is_short(mount: Mount) -> bool:
 
 def _mount(mount: Mount) -> Json:
     options = dict(option.partition("=")[::2] for option in mount.options)
+    of_volume = mount.type is MountType.VOLUME
     return _said(
         type=mount.type.value,
         source=mount.source,
         target=mount.target,
         read_only=mount.read_only,
-        bind=_said(propagation=mount.propagation, selinux=mount.selinux),
-        volume=_said(nocopy=mount.nocopy, labels=mount.labels),
+        bind={
+            **_said(propagation=mount.propagation, selinux=mount.selinux, recursive=mount.recursive),
+            **({} if mount.create_host_path else {"create_host_path": False}),
+        },
+        volume=_said(nocopy=mount.nocopy, labels=mount.labels, subpath=mount.subpath if of_volume else ""),
+        image=_said(subpath="" if of_volume else mount.subpath),
         tmpfs=_said(size=options.get("size"), mode=options.get("mode")),
     )
 
@@ -283,6 +293,7 @@ def _surroundings(service: Service) -> Json:
             logging=_said(driver=service.logging.driver, options=service.logging.options),
             storage_opt=service.storage_opt,
             annotations=service.annotations,
+            umask=None if service.umask is None else f"{service.umask:04o}",
         ),
     }
 

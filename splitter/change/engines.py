@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from splitter.change import labels
-from splitter.template import Mount, MountType, Service
+from splitter.template import Mount, Service
 
 # fmt: off
 ENGINES = frozenset({
@@ -132,12 +132,12 @@ def is_stateful(service: Service) -> bool:
 
 def is_data_folder(mount: Mount) -> bool:
     """Return whether `mount` is a writable place where an engine is known to keep its data."""
-    if mount.type is MountType.TMPFS or mount.read_only:
+    if not mount.is_storage or mount.read_only:
         return False
     return any(mount.target == folder or mount.target.startswith(f"{folder}/") for folder in DATA_FOLDERS)
 
 
 def data_mounts(service: Service) -> tuple[Mount, ...]:
     """Return the mounts that hold a stateful service's data: at known folders, else all writable ones."""
-    writable = tuple(m for m in service.mounts if m.type is not MountType.TMPFS and not m.read_only)
+    writable = tuple(m for m in service.mounts if m.is_storage and not m.read_only)
     return tuple(mount for mount in writable if is_data_folder(mount)) or writable

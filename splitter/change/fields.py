@@ -244,6 +244,7 @@ def _attachment(attachment: Attachment, place: int) -> str:
         *(f"at {address}" for address in addresses if address),
         *(f"with {name}={value}" for name, value in attachment.driver_opts.items()),
         *([f"number {place + 1}"] if place else []),
+        *([] if attachment.use_service_name_alias else ["not by its own name"]),
     ]
     return ", ".join(parts)
 
@@ -255,6 +256,9 @@ def _mount(mount: Mount) -> str:
         mount.propagation,
         mount.selinux,
         "nocopy" if mount.nocopy else "",
+        f"recursive={mount.recursive}" if mount.recursive else "",
+        "" if mount.create_host_path else "only if it is there",
+        f"subpath={mount.subpath}" if mount.subpath else "",
         *(f"{name}={value}" for name, value in mount.labels.items()),
         *mount.options,
     )

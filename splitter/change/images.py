@@ -8,12 +8,13 @@ from splitter.change.commands import read_words
 from splitter.change.folders import resolved
 from splitter.change.labels import read_labels
 from splitter.change.networks import read_hosts
-from splitter.change.quantities import whole_bytes
+from splitter.change.quantities import duration_s, whole_bytes
 from splitter.change.shapes import Fields, Value
 from splitter.change.variables import Surroundings, passed_through
 from splitter.template import Build, Service
 
 _EVERY = re.compile(r"every_([0-9]+[wdhms])+", re.ASCII)
+_SAME_POLICY = {"if_not_present": "missing", "daily": "every_86400s", "weekly": "every_604800s"}
 _REMOTE = re.compile(r"[a-z]+://|git@|github\.com/")
 
 
@@ -23,7 +24,7 @@ def with_image(service: Service, found: Fields, value: Value, around: Surroundin
         service,
         image=found.read("image", _image, ""),
         build=found.read("build", lambda value: _build(value, around), None),
-        pull_policy=found.read("pull_policy", _pull_policy, "missing"),
+        pull_policy=_pull_policy(found),
         platform=found.read("platform", Value.text, ""),
         command=found.read("command", read_words, None),
         entrypoint=found.read("entrypoint", read_words, None),
@@ -55,14 +56,38 @@ def _image(value: Value) -> str:
     return image
 
 
-def _pull_policy(value: Value) -> str:
+def _pull_policy(found: Fields) -> str:
+    """Return when an image is pulled; all the ways to say how old it may get are one."""
+    policy = found.read("pull_policy", _known_policy, "missing")
+    after = found.read("pull_refresh_after", _duration, 0.0)
+    if policy == "refresh":
+        if "pull_refresh_after" not in found:
+            found["pull_policy"].problem("'refresh' needs to know when; write pull_refresh_after, or every_1d here")
+            return "missing"
+        return every(after)
+    if "pull_refresh_after" in found:
+        found["pull_refresh_after"].note("has no effect: pull_policy is not refresh")
+    return policy
+
+
+def _duration(value: Value) -> float:
+    text = value.text("0")
+    return value.attempt(lambda: duration_s(text), 0.0)
+
+
+def _known_policy(value: Value) -> str:
     policy = value.text("missing")
-    row = keys.PULL_POLICY.get("daily" if _EVERY.fullmatch(policy) else policy)
-    if row is None:
-        value.problem(f"{policy!r} is not a policy; write always, missing, never or build")
-    elif row.level is not keys.Level.DO:
-        value.problem(row.sentence(policy))
-    return "missing" if policy == "if_not_present" else policy
+    if _EVERY.fullmatch(policy):
+        return every(value.attempt(lambda: duration_s(policy.removeprefix("every_")), 0.0))
+    if policy not in keys.PULL_POLICY:
+        value.problem(f"{policy!r} is not a policy; write always, missing, never, build, daily, weekly or every_12h")
+        return "missing"
+    return _SAME_POLICY.get(policy, policy)
+
+
+def every(seconds: float) -> str:
+    """Return the policy of an image that is pulled again once it has been here for so long."""
+    return f"every_{int(seconds)}s"
 
 
 def _build(value: Value, around: Surroundings) -> Build:

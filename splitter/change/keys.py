@@ -54,7 +54,7 @@ def _note(names: str, say: str = "") -> dict[str, Key]:
 FILE: Mapping[str, Key] = {
     **_all(_DO, "name include services networks volumes secrets configs"),
     **_note("version", "the specification dropped it"),
-    **_later("jobs", "use a service that others wait for with service_completed_successfully"),
+    **_later("jobs", "write it as a service that others wait for with service_completed_successfully"),
     "models": Key(Level.REFUSE, "run the model as a service of its own"),
 }
 
@@ -69,14 +69,12 @@ SERVICE: Mapping[str, Key] = {
         " device_cgroup_rules gpus sysctls"
         " tty stdin_open init ipc pid cgroup uts userns_mode cgroup_parent runtime platform logging storage_opt"
         " mem_reservation memswap_limit mem_swappiness cpu_shares cpu_quota cpu_period cpuset cpu_rt_period"
-        " cpu_rt_runtime oom_kill_disable oom_score_adj shm_size blkio_config ulimits",
+        " cpu_rt_runtime oom_kill_disable oom_score_adj shm_size blkio_config ulimits umask pull_refresh_after",
     ),
     **_note("attach", "splitter never attaches to a container's output"),
     **_note("develop", "splitter does not watch source files"),
     **_all(_WINDOWS, "isolation credential_spec cpu_count cpu_percent"),
-    **_later("umask", "set it in the service's command"),
-    **_later("pre_start", "do it in the service's command"),
-    **_later("pull_refresh_after", "pull the image before the rollout"),
+    **_later("pre_start", "write it as a service that this one waits for with service_completed_successfully"),
     "external_links": Key(Level.REFUSE, "join the other project's network as an external network"),
     "provider": Key(Level.REFUSE, "run what it provides as a service, or outside and name its address"),
     "models": Key(Level.REFUSE, "run the model as a service of its own"),
@@ -96,8 +94,7 @@ BUILD: Mapping[str, Key] = {
     ),
 }
 PULL_POLICY: Mapping[str, Key] = {
-    **_all(_DO, "missing if_not_present always never build"),
-    **_later("daily weekly refresh", "pull the image before the rollout"),
+    **_all(_DO, "missing if_not_present always never build daily weekly refresh"),
 }
 """Not keys but values: what `pull_policy` may say; `every_…` is as `daily`."""
 
@@ -109,19 +106,20 @@ PORT: Mapping[str, Key] = {
 }
 
 MOUNT: Mapping[str, Key] = {
-    **_all(_DO, "type source target read_only bind volume tmpfs"),
+    **_all(_DO, "type source target read_only bind volume tmpfs image"),
     **_note("consistency"),
-    **_later("image", "copy the files into an image of your own"),
 }
-MOUNT_BIND: Mapping[str, Key] = {
-    **_all(_DO, "create_host_path propagation selinux"),
-    **_later("recursive", "remove it"),
+MOUNT_TYPE: Mapping[str, Key] = {
+    **_all(_DO, "volume bind tmpfs image"),
+    "cluster": Key(Level.REFUSE, "only a swarm has cluster volumes; write volume"),
+    "npipe": Key(Level.REFUSE, "only Windows has named pipes; write bind with the socket's path"),
 }
-MOUNT_VOLUME: Mapping[str, Key] = {
-    **_all(_DO, "labels nocopy"),
-    **_later("subpath", "remove it, or mount a folder of the host"),
-}
+"""Not keys but values: what a mount's `type` may say."""
+
+MOUNT_BIND: Mapping[str, Key] = _all(_DO, "create_host_path propagation selinux recursive")
+MOUNT_VOLUME: Mapping[str, Key] = _all(_DO, "labels nocopy subpath")
 MOUNT_TMPFS: Mapping[str, Key] = _all(_DO, "size mode")
+MOUNT_IMAGE: Mapping[str, Key] = _all(_DO, "subpath")
 
 HOOK: Mapping[str, Key] = _all(_DO, "command user privileged working_dir environment")
 
@@ -159,9 +157,11 @@ ULIMIT: Mapping[str, Key] = _all(_DO, "soft hard")
 DEPENDENCY: Mapping[str, Key] = _all(_DO, "condition required restart")
 
 ATTACHMENT: Mapping[str, Key] = {
-    **_all(_DO, "aliases priority ipv4_address ipv6_address link_local_ips mac_address driver_opts"),
+    **_all(
+        _DO,
+        "aliases priority ipv4_address ipv6_address link_local_ips mac_address driver_opts use_service_name_alias",
+    ),
     **_note("gw_priority interface_name", "engines below API 1.48 do not know it"),
-    **_later("use_service_name_alias", "remove it"),
 }
 
 ENV_FILE: Mapping[str, Key] = _all(_DO, "path format required")

@@ -16,6 +16,7 @@ from splitter.template import Mount, MountType, Volume, VolumesFrom
 _NO_EFFECT = frozenset({"rw", "cached", "delegated", "consistent", "volume"})
 _PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _SELINUX = frozenset({"z", "Z"})
+_RECURSIVE = frozenset({"enabled", "disabled", "writable", "readonly"})
 _OPTION = re.compile(r"[a-z_]+(=[A-Za-z0-9_.:/-]+)?", re.ASCII)
 
 
@@ -80,9 +81,10 @@ def _long_mount(item: Value, folders: Folders) -> Mount | None:
         item.problem("a mount needs type and target; write for example type: volume")
         return None
     kind = found["type"].text()
-    if kind not in set(MountType):
-        later = " is not supported yet" if kind in {"image", "cluster", "npipe"} else " is not a type of mount"
-        found["type"].problem(f"{kind!r}{later}; write one of {', '.join(MountType)}")
+    row = keys.MOUNT_TYPE.get(kind)
+    if row is None or row.level is not keys.Level.DO:
+        unknown = f"{kind!r} is not a type of mount; write one of {', '.join(MountType)}"
+        found["type"].problem(unknown if row is None else row.sentence(kind))
         return None
     mount = Mount(
         type=MountType(kind),
@@ -97,10 +99,16 @@ def _mount_source(value: Value | None, kind: MountType, item: Value, folders: Fo
     if value is None:
         if kind is MountType.BIND:
             item.problem("a bind mount needs a source; write the folder of the host")
+        elif kind is MountType.IMAGE:
+            item.problem("an image mount needs a source; write the name of the image")
         return ""
     text = value.text()
     if kind is MountType.BIND:
         return resolved(value, text, folders)
+    if kind is MountType.IMAGE:
+        if not text:
+            value.problem("the image has no name; write for example nginx:1.27")
+        return text
     if kind is MountType.TMPFS:
         value.problem("a tmpfs has no source; remove it")
     elif is_path(text):
@@ -110,29 +118,58 @@ def _mount_source(value: Value | None, kind: MountType, item: Value, folders: Fo
 
 
 def _with_options(mount: Mount, found: Fields) -> Mount:
-    """Return the mount with what stands under `bind`, `volume` and `tmpfs`; only its own type's has effect."""
+    """Return the mount with what stands under `bind`, `volume`, `tmpfs` and `image`; only its own type's has effect."""
     bind = found.read("bind", lambda value: value.known(keys.MOUNT_BIND), Fields())
     volume = found.read("volume", lambda value: value.known(keys.MOUNT_VOLUME), Fields())
     memory = found.read("tmpfs", lambda value: value.known(keys.MOUNT_TMPFS), Fields())
-    for kind in ("bind", "volume", "tmpfs"):
+    image = found.read("image", lambda value: value.known(keys.MOUNT_IMAGE), Fields())
+    for kind in MountType:
         if kind in found and kind != mount.type:
             found[kind].note(f"has no effect: the type of this mount is {mount.type}")
-    if "create_host_path" in bind and not bind["create_host_path"].boolean(True):
-        bind["create_host_path"].problem("false is not supported yet; create the folder and remove the key")
     match mount.type:
         case MountType.BIND:
+            return _with_bind_options(mount, bind)
+        case MountType.VOLUME:
             return replace(
                 mount,
-                propagation=bind.read("propagation", lambda value: _one_of(value, _PROPAGATIONS), ""),
-                selinux=bind.read("selinux", lambda value: _one_of(value, _SELINUX), ""),
+                nocopy=volume.read("nocopy", Value.boolean, False),
+                labels=volume.read("labels", labels.read_labels, {}),
+                subpath=volume.read("subpath", lambda value: _subpath(value, mount), ""),
             )
-        case MountType.VOLUME:
-            nocopy = volume.read("nocopy", Value.boolean, False)
-            return replace(mount, nocopy=nocopy, labels=volume.read("labels", labels.read_labels, {}))
         case MountType.TMPFS:
             size = memory.read("size", lambda value: (f"size={value.convert(whole_bytes, 0)}",), ())
             mode = memory.read("mode", lambda value: (f"mode={read_mode(value):o}",), ())
             return replace(mount, options=(*mode, *size))
+        case MountType.IMAGE:
+            return replace(mount, subpath=image.read("subpath", lambda value: _subpath(value, mount), ""))
+
+
+def _with_bind_options(mount: Mount, bind: Fields) -> Mount:
+    recursive = bind.read("recursive", lambda value: _one_of(value, _RECURSIVE), "")
+    mount = replace(
+        mount,
+        propagation=bind.read("propagation", lambda value: _one_of(value, _PROPAGATIONS), ""),
+        selinux=bind.read("selinux", lambda value: _one_of(value, _SELINUX), ""),
+        recursive="" if recursive == "enabled" else recursive,
+        create_host_path=bind.read("create_host_path", Value.boolean, True),
+    )
+    if mount.recursive in {"writable", "readonly"} and not mount.read_only:
+        bind["recursive"].problem(f"{recursive!r} is for what is mounted to be read only; write read_only: true")
+    if mount.selinux and (mount.recursive or not mount.create_host_path):
+        other = "recursive" if mount.recursive else "create_host_path: false"
+        bind["selinux"].problem(f"the engine takes no label together with {other}; remove one of the two")
+    return mount
+
+
+def _subpath(value: Value, mount: Mount) -> str:
+    """Return a folder within a volume or an image, which may not lead out of it."""
+    text = value.text()
+    path = posixpath.normpath(text) if text else ""
+    if path.startswith(("/", "..")):
+        value.problem(f"{text!r} leads out of the {mount.type}; write a path that begins at its root, without /")
+    if path and not mount.source:
+        value.problem("a volume without a name is empty, so it has no such folder; name the volume")
+    return "" if path == "." else path
 
 
 def _one_of(value: Value, known: frozenset[str]) -> str:

@@ -159,6 +159,7 @@ def _attachment(network: str, found: Fields) -> Attachment:
         link_local_ips=tuple(sorted({read_address(item) for item in link_local})),
         mac_address=found.read("mac_address", read_mac, ""),
         driver_opts=found.read("driver_opts", Value.options, {}),
+        use_service_name_alias=found.read("use_service_name_alias", Value.boolean, True),
     )
 
 

@@ -29,7 +29,7 @@ def scopes(live: Template, shadow: Template, changes: ChangeSet) -> dict[str, Sc
 
 def volume_mode(mount: Mount, live: Template, shadow: Template) -> VolumeMode:
     """Return what the shadow gets for a mount of one of its services."""
-    if mount.type is MountType.TMPFS or not mount.source:
+    if not mount.is_storage or not mount.source:
         return VolumeMode.FRESH
     if mount.read_only:
         return VolumeMode.SHARE_RO

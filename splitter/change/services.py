@@ -13,7 +13,7 @@ from splitter.change import keys
 from splitter.change.amounts import with_amounts
 from splitter.change.commands import read_healthcheck, read_hooks, read_seconds
 from splitter.change.devices import read_cgroup_rules, read_devices
-from splitter.change.documents import read_grants
+from splitter.change.documents import read_grants, read_mode
 from splitter.change.folders import resolved
 from splitter.change.images import with_image
 from splitter.change.labels import read_labels
@@ -134,12 +134,19 @@ def _with_surroundings(service: Service, found: Fields) -> Service:
         storage_opt=found.read("storage_opt", Value.options, {}),
         sysctls=found.read("sysctls", read_labels, {}),
         annotations=found.read("annotations", _annotations, {}),
+        umask=found.read("umask", _umask, None),
     )
 
 
 def _annotations(value: Value) -> dict[str, str]:
     value.note("has effect on engines from API 1.43 on")
     return read_labels(value)
+
+
+def _umask(value: Value) -> int | None:
+    if value.is_null:
+        return None
+    return read_mode(value)
 
 
 def _logging(value: Value) -> Logging:

@@ -90,3 +90,27 @@ class TestBuilds:
         """
         assert service("pull_policy: if_not_present").pull_policy == "missing"
         assert service("pull_policy: always").pull_policy == "always"
+
+    @pytest.mark.parametrize(
+        ("text", "policy"),
+        [
+            ("pull_policy: daily", "every_86400s"),
+            ("pull_policy: weekly", "every_604800s"),
+            ("pull_policy: every_1d12h", "every_129600s"),
+            ("pull_policy: refresh, pull_refresh_after: 12h", "every_43200s"),
+        ],
+    )
+    def test_policies_that_tell_an_age(self, text: str, policy: str) -> None:
+        """
+        However it is said how old an image may get, it is one policy.
+        """
+        assert policy == service(text).pull_policy
+
+    def test_an_age_needs_its_policy(self) -> None:
+        """
+        To refresh needs to be told when, and when means nothing by itself.
+        """
+        assert "'refresh' needs to know when; write pull_refresh_after" in mistake("pull_policy: refresh")
+        assert "'soon' is not a duration" in mistake("pull_policy: refresh, pull_refresh_after: soon")
+        (note,) = template("services: {web: {image: web, pull_refresh_after: 1d}}").notes
+        assert "pull_refresh_after has no effect: pull_policy is not refresh" in note

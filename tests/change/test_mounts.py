@@ -3,7 +3,7 @@ import pytest
 from splitter.change.folders import Folders
 from splitter.change.mounts import parse_mount
 from splitter.template import Mount, MountType
-from tests.change.compose import mistake, service
+from tests.change.compose import mistake, service, template
 
 FOLDERS = Folders("/srv/shop", "/home/me")
 
@@ -101,15 +101,48 @@ class TestMountsOfAService:
     @pytest.mark.parametrize(
         ("entry", "message"),
         [
-            ("{type: image, source: a, target: /a}", "'image' is not supported yet; write one of volume, bind, tmpfs"),
-            ("{type: floppy, target: /a}", "'floppy' is not a type of mount; write one of volume, bind, tmpfs"),
+            (
+                "{type: cluster, source: a, target: /a}",
+                "'cluster' cannot be used here: only a swarm has cluster volumes; write volume",
+            ),
+            (
+                "{type: npipe, source: a, target: /a}",
+                "'npipe' cannot be used here: only Windows has named pipes; write bind with the socket's path",
+            ),
+            ("{type: floppy, target: /a}", "'floppy' is not a type of mount; write one of volume, bind, tmpfs, image"),
+            ("{type: image, target: /a}", "an image mount needs a source; write the name of the image"),
+            ("{type: image, source: '', target: /a}", "the image has no name; write for example nginx:1.27"),
             ("{type: bind, target: /a}", "a bind mount needs a source; write the folder of the host"),
             ("{type: tmpfs, source: x, target: /a}", "a tmpfs has no source; remove it"),
             ("{type: volume, source: ./x, target: /a}", "a path is not the name of a volume; write type: bind"),
             ("{target: /a}", "a mount needs type and target; write for example type: volume"),
             (
-                "{type: bind, source: /a, target: /a, bind: {create_host_path: false}}",
-                "false is not supported yet; create the folder and remove the key",
+                "{type: bind, source: /a, target: /a, bind: {create_host_path: false, selinux: z}}",
+                "the engine takes no label together with create_host_path: false; remove one of the two",
+            ),
+            (
+                "{type: bind, source: /a, target: /a, bind: {recursive: disabled, selinux: Z}}",
+                "the engine takes no label together with recursive; remove one of the two",
+            ),
+            (
+                "{type: bind, source: /a, target: /a, bind: {recursive: readonly}}",
+                "'readonly' is for what is mounted to be read only; write read_only: true",
+            ),
+            (
+                "{type: bind, source: /a, target: /a, bind: {recursive: deep}}",
+                "'deep' is not one of disabled, enabled, readonly, writable",
+            ),
+            (
+                "{type: image, source: a, target: /a, image: {subpath: ../etc}}",
+                "'../etc' leads out of the image; write a path that begins at its root, without /",
+            ),
+            (
+                "{type: image, source: a, target: /a, image: {subpath: /etc}}",
+                "'/etc' leads out of the image; write a path that begins at its root, without /",
+            ),
+            (
+                "{type: volume, target: /a, volume: {subpath: x}}",
+                "a volume without a name is empty, so it has no such folder; name the volume",
             ),
         ],
     )
@@ -118,3 +151,38 @@ class TestMountsOfAService:
         What a long form lacks, or has too much, is named.
         """
         assert mistake(f"volumes: [{entry}]").endswith(f": {message}")
+
+    def test_of_folders_say_what_lies_below(self) -> None:
+        """
+        What is mounted below a folder comes along unless the file says otherwise.
+        """
+        deep = "{type: bind, source: /a, target: /a, bind: {recursive: enabled}}"
+        flat = "{type: bind, source: /b, target: /b, bind: {recursive: disabled, create_host_path: false}}"
+        part = "{type: bind, source: /c, target: /c, read_only: true, bind: {recursive: writable}}"
+
+        mounts = service(f"volumes: [{deep}, {flat}, {part}]").mounts
+
+        assert mounts == (
+            Mount(MountType.BIND, "/a", "/a"),
+            Mount(MountType.BIND, "/b", "/b", recursive="disabled", create_host_path=False),
+            Mount(MountType.BIND, "/c", "/c", read_only=True, recursive="writable"),
+        )
+
+    def test_of_images_and_parts(self) -> None:
+        """
+        An image is mounted by its name, and of an image or a volume a folder will do.
+        """
+        text = """
+        services:
+          web:
+            image: web
+            volumes:
+              - {type: image, source: "site:1", target: /site, image: {subpath: ./public/}}
+              - {type: volume, source: data, target: /data, volume: {subpath: web}}
+        volumes: {data: }
+        """
+
+        assert template(text).services["web"].mounts == (
+            Mount(MountType.VOLUME, "/data", "data", subpath="web"),
+            Mount(MountType.IMAGE, "/site", "site:1", subpath="public"),
+        )

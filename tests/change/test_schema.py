@@ -22,13 +22,11 @@ TEXT_FILE = "/srv/shop/file"
 OURS = frozenset({"endpoints"})
 """Keys that the schema does not know: servers that splitter does not start."""
 UNREAD = frozenset(
-    "umask pre_start pull_refresh_after jobs entitlements ssh cache_to additional_contexts use_service_name_alias"  # noqa: SIM905
-    " recursive subpath".split()
+    "pre_start jobs entitlements ssh cache_to additional_contexts".split()  # noqa: SIM905
 )
 """Keys that have no reader yet."""
 UNREAD_IN: Mapping[tuple[str, ...], frozenset[str]] = {
     ("services", "build"): frozenset({"privileged", "secrets", "ulimits"}),
-    ("services", "volumes"): frozenset({"image"}),
 }
 
 BELOW: Mapping[tuple[str, ...], Mapping[str, Key]] = {
@@ -42,6 +40,7 @@ BELOW: Mapping[tuple[str, ...], Mapping[str, Key]] = {
     ("services", "volumes", "bind"): keys.MOUNT_BIND,
     ("services", "volumes", "volume"): keys.MOUNT_VOLUME,
     ("services", "volumes", "tmpfs"): keys.MOUNT_TMPFS,
+    ("services", "volumes", "image"): keys.MOUNT_IMAGE,
     ("networks", "external"): keys.EXTERNAL,
     ("volumes", "external"): keys.EXTERNAL,
     ("secrets", "external"): keys.EXTERNAL,
@@ -186,6 +185,9 @@ PLACES: Mapping[tuple[str, ...], Callable[[Json], Json]] = {
     ("services", "volumes", "tmpfs"): lambda inner: service(
         volumes=[{"type": "tmpfs", "target": "/x", "tmpfs": inner}]
     ),
+    ("services", "volumes", "image"): lambda inner: service(
+        volumes=[{"type": "image", "source": "site", "target": "/x", "image": inner}]
+    ),
     ("services", "depends_on"): lambda inner: service(depends_on={"db": {"condition": "service_started", **inner}}),
     ("services", "networks"): lambda inner: service(networks={"net": inner}),
     ("services", "env_file"): lambda inner: service(env_file=[{"path": "file", **inner}]),
@@ -248,7 +250,9 @@ GOOD: Mapping[tuple[str, ...], Mapping[str, tuple[Any, ...]]] = {
     ("services",): {
         "image": ("a/b:1",),
         "build": (".", {"context": "."}),
-        "pull_policy": ("always", "never", "missing", "if_not_present"),
+        "pull_policy": ("always", "never", "missing", "if_not_present", "daily", "weekly", "every_1d12h"),
+        "pull_refresh_after": ("12h",),
+        "umask": (None, 0o27, "0027", 0),
         "command": (None, *WORDS),
         "entrypoint": (None, *WORDS),
         "environment": LABELS,
@@ -364,13 +368,16 @@ GOOD: Mapping[tuple[str, ...], Mapping[str, tuple[Any, ...]]] = {
         "bind": ({},),
         "volume": ({},),
         "tmpfs": ({},),
+        "image": ({},),
     },
+    ("services", "volumes", "image"): {"subpath": ("a/b",)},
     ("services", "volumes", "bind"): {
         "create_host_path": FLAGS,
         "propagation": ("rshared",),
         "selinux": ("z", "Z"),
+        "recursive": ("enabled", "disabled"),
     },
-    ("services", "volumes", "volume"): {"labels": LABELS, "nocopy": FLAGS},
+    ("services", "volumes", "volume"): {"labels": LABELS, "nocopy": FLAGS, "subpath": ("a",)},
     ("services", "volumes", "tmpfs"): {"size": SIZES, "mode": (0o1777, "1777")},
     ("services", "depends_on"): {
         "condition": ("service_started", "service_completed_successfully"),
@@ -385,6 +392,7 @@ GOOD: Mapping[tuple[str, ...], Mapping[str, tuple[Any, ...]]] = {
         "link_local_ips": (["169.254.1.1"],),
         "mac_address": MAC,
         "driver_opts": ({"a": "b", "c": 1},),
+        "use_service_name_alias": FLAGS,
     },
     ("services", "env_file"): {"path": ("file",), "format": ("raw",), "required": FLAGS},
     ("services", "extends"): {"service": ("db",), "file": ("compose.yaml",)},

@@ -169,6 +169,15 @@ class TestSurroundings:
         assert (loaded.cgroup, loaded.userns_mode, loaded.storage_opt) == ("private", "host", {"size": "1G"})
         assert loaded.logging == Logging("json-file", {"max-size": "10m", "max-file": "3"})
 
+    @pytest.mark.parametrize(
+        ("text", "umask"), [("umask: 0027", 0o27), ("umask: '27'", 0o27), ("umask: 0", 0), ("umask: ", None)]
+    )
+    def test_mask_of_new_files(self, text: str, umask: int | None) -> None:
+        """
+        A mask is octal; nothing leaves it to the engine, and 0 masks nothing.
+        """
+        assert umask == service(text).umask
+
     def test_namespaces_of_another_service(self) -> None:
         """
         Who shares a namespace of another service waits for it.

@@ -226,6 +226,62 @@ class TestMounts:
 
         assert host(server(mounts=(mount,)))["Binds"] == ["/srv:/in:ro,z,rslave"]
 
+    @pytest.mark.parametrize(
+        ("mount", "version", "options"),
+        [
+            (Mount(MountType.BIND, "/in", "/srv", create_host_path=False), "1.41", {}),
+            (Mount(MountType.BIND, "/in", "/srv", recursive="disabled"), "1.41", {"NonRecursive": True}),
+            (
+                Mount(MountType.BIND, "/in", "/srv", recursive="disabled", propagation="rslave"),
+                "1.42",
+                {"Propagation": "rslave", "NonRecursive": True, "CreateMountpoint": True},
+            ),
+            (
+                Mount(MountType.BIND, "/in", "/srv", read_only=True, recursive="writable"),
+                "1.44",
+                {"ReadOnlyNonRecursive": True, "CreateMountpoint": True},
+            ),
+            (
+                Mount(MountType.BIND, "/in", "/srv", read_only=True, recursive="readonly", create_host_path=False),
+                "1.44",
+                {"ReadOnlyForceRecursive": True},
+            ),
+        ],
+    )
+    def test_of_folders_say_what_lies_below(self, mount: Mount, version: str, options: dict[str, object]) -> None:
+        """
+        The long form says whether what is mounted below comes along, and makes no folder unless it is told to.
+        """
+        found = host(server(mounts=(mount,)), version=version)
+
+        assert "Binds" not in found
+        assert found["Mounts"] == [
+            {
+                "Type": "bind",
+                "Source": "/srv",
+                "Target": "/in",
+                "ReadOnly": mount.read_only,
+                "BindOptions": options,
+            }
+        ]
+
+    def test_of_images_and_parts(self) -> None:
+        """
+        An image is mounted by its name; of an image and of a volume a folder will do.
+        """
+        image = Mount(MountType.IMAGE, "/site", "site:1", subpath="public")
+        whole = Mount(MountType.IMAGE, "/whole", "site:2")
+        part = Mount(MountType.VOLUME, "/data", "data", nocopy=True, subpath="web")
+        service = server(mounts=(image, whole, part))
+
+        volume, *images = host(service, whole=template(service, volumes={"data": Volume("data")}))["Mounts"]
+
+        assert volume["VolumeOptions"] == {"NoCopy": True, "Subpath": "web"}
+        assert [(each["Type"], each["Source"], each.get("ImageOptions")) for each in images] == [
+            ("image", "site:1", {"Subpath": "public"}),
+            ("image", "site:2", None),
+        ]
+
     def test_of_volumes_may_stay_empty(self) -> None:
         """
         What the image has in that place is not copied where the template says so; an anonymous volume has labels.
@@ -321,6 +377,17 @@ class TestAddresses:
             "LinkLocalIPs": ["169.254.8.8"],
         }
         assert found["DriverOpts"] == {"a": "b"}
+
+    def test_have_no_name_of_the_service_where_it_is_not_wanted(self) -> None:
+        """
+        A service may be found by its aliases alone.
+        """
+        service = server(networks=(Attachment("back", ("x",), use_service_name_alias=False),))
+        whole = template(service, networks={"back": Network("back")})
+
+        found = body(service, whole=whole)["NetworkingConfig"]["EndpointsConfig"]["shop-r1_back"]
+
+        assert found["Aliases"] == ["x"]
 
     def test_are_the_engines_in_a_network_that_was_renumbered(self) -> None:
         """

@@ -54,6 +54,7 @@ class TestKeys:
             mounts=(
                 Mount(MountType.TMPFS, "/scratch", options=("size=65536", "mode=1777")),
                 Mount(MountType.VOLUME, "/data", nocopy=True, labels={"a": "b"}),
+                Mount(MountType.BIND, "/dev/shm/flat", "/dev/shm", recursive="disabled", create_host_path=False),
             ),
             limits=Limits(
                 memory_bytes=2**27,
@@ -97,7 +98,23 @@ class TestKeys:
         assert first["Config"]["Hostname"] == "one"
         assert first["HostConfig"]["Tmpfs"] == {"/scratch": "size=65536,mode=1777"}
         assert second["HostConfig"]["NetworkMode"] == f"container:{first['Id']}"
-        assert [mount["Destination"] for mount in second["Mounts"]] == ["/data"]
+        assert sorted(mount["Destination"] for mount in second["Mounts"]) == ["/data", "/dev/shm/flat"]
+        (flat,) = [each for each in first["HostConfig"]["Mounts"] if each["Type"] == "bind"]
+        assert flat["BindOptions"] == {"NonRecursive": True}
+
+    async def test_may_ask_for_a_folder_that_is_there(
+        self, app: str, provisioner: DockerProvisioner, client: APIClient, tmp_path: Path
+    ) -> None:
+        """
+        A folder that is not to be made is missed by the engine, by its path, and nothing of the stack is left.
+        """
+        missing = tmp_path / "missing"
+        web = server(mounts=(Mount(MountType.BIND, "/in", str(missing), create_host_path=False),))
+
+        with pytest.raises(StackError, match=f"{missing}"):
+            await provisioner.create(order(app, template(web), WEB), quiet)
+
+        assert not missing.exists()
 
     async def test_of_networks_fix_addresses_in_one_stack(
         self, app: str, provisioner: DockerProvisioner, client: APIClient
