@@ -6,14 +6,28 @@ What keeps splitter itself from dialing is `exhausted`, and no fault of the endp
 
 import asyncio
 import errno
-from typing import Protocol
+import re
+import socket
+from typing import Final, Protocol
 
 from splitter.errors import UpstreamError
 from splitter.proxy.deadlines import Timed
 from splitter.proxy.pool import Pool
 from splitter.proxy.upstream import UpstreamConnection
 
-_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+UNCONNECTED: Final = frozenset(
+    {"connect", "connect_closed", "connect_name", "connect_refused", "connect_timeout", "connect_unroutable"}
+)
+"""Reasons of an endpoint that cannot be connected to; `connect` is any that has no word of its own."""
+
+_REASONS: Final = {
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM), "exhausted"),
+    **dict.fromkeys((errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE), "connect_closed"),
+    **dict.fromkeys((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN), "connect_unroutable"),
+    errno.ECONNREFUSED: "connect_refused",
+    errno.ETIMEDOUT: "connect_timeout",
+}
+_NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
 class Caller(Protocol):
@@ -63,8 +77,7 @@ class Dial(Timed):
         try:
             _, connection = await loop.create_connection(lambda: UpstreamConnection(pool), endpoint.host, endpoint.port)
         except (OSError, UnicodeError) as error:
-            reason = "exhausted" if getattr(error, "errno", None) in _EXHAUSTED else "connect"
-            self._fail(UpstreamError(reason, f"{endpoint}: {error}"))
+            self._fail(UpstreamError(reason_of(error), f"{endpoint}: {error}"))
         else:
             self._deliver(connection)
         finally:
@@ -77,7 +90,9 @@ class Dial(Timed):
         if not connection.is_silent():
             connection.discard()
             if caller is not None:
-                caller.failed(UpstreamError("connect", f"{self._pool.endpoint} closed a new connection or spoke first"))
+                caller.failed(
+                    UpstreamError("connect_closed", f"{self._pool.endpoint} closed a new connection or spoke first")
+                )
         elif caller is None:
             self._pool.put(connection)
         else:
@@ -87,3 +102,18 @@ class Dial(Timed):
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.failed(error)
+
+
+def reason_of(error: OSError | UnicodeError) -> str:
+    """Return why there is no connection: one of `UNCONNECTED`, or `exhausted`.
+
+    A name that stands for several addresses fails once for each, and the event loops put that into one text: then it
+    is the reason that all of them have.
+    """
+    if isinstance(error, socket.gaierror):
+        return "exhausted" if error.errno == socket.EAI_MEMORY else "connect_name"
+    if isinstance(error, UnicodeError):  # no name can be so
+        return "connect_name"
+    numbers = [error.errno] if error.errno else [int(number) for number in _NUMBER.findall(str(error))]
+    reasons = {_REASONS.get(number, "connect") for number in numbers}
+    return reasons.pop() if len(reasons) == 1 else "connect"

@@ -34,7 +34,7 @@ from splitter.pairing import FAILED, Answer
 from splitter.proxy.access import Entry
 from splitter.proxy.choosing import choose
 from splitter.proxy.client import Client
-from splitter.proxy.dialing import Dial
+from splitter.proxy.dialing import UNCONNECTED, Dial
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.mirror import Copy
 from splitter.proxy.outbox import Turn
@@ -51,8 +51,8 @@ _CONTINUE = 100
 _REQUEST = DrainClass.REQUEST  # a member of an enumeration costs 90 ns at each use
 _UNSERVED = "exhausted"  # splitter itself could not send the request, which says nothing of the stack
 _FAILURE = 500  # and above: the server failed (RFC 9110 §15.6)
-_NO_ANSWER = frozenset({"connect", "connect_timeout", "protocol", "reset", "timeout"})  # reasons, of an endpoint
-_OUTCOMES = {"full": "connect", "connect_timeout": "connect"}  # of a failed attempt, where it is not the reason's word
+_NO_ANSWER = UNCONNECTED | {"protocol", "reset", "timeout"}  # reasons, of an endpoint
+_OUTCOMES = dict.fromkeys((*UNCONNECTED, "full"), "connect")  # of a failed attempt, where it is not the reason's word
 
 
 class Exchange:

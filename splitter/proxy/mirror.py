@@ -31,15 +31,14 @@ from splitter.http1.head import RequestHead, ResponseHead
 from splitter.model import Endpoint
 from splitter.pairing import FAILED, Answer, Copies
 from splitter.proxy.deadlines import Deadlines, Timed
-from splitter.proxy.dialing import Caller, Dial
+from splitter.proxy.dialing import UNCONNECTED, Caller, Dial
 from splitter.proxy.options import ProxyOptions
 from splitter.proxy.pool import Pool
 from splitter.proxy.upstream import UpstreamConnection
 from splitter.routing import Arm
 
 _FAILURES: Final = {
-    "connect": "connect",
-    "connect_timeout": "connect",
+    **dict.fromkeys(UNCONNECTED, "connect"),
     "timeout": "timeout",
     "reset": "reset",
     "protocol": "protocol",

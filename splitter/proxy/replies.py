@@ -34,7 +34,11 @@ OUR_FAULT = Reply(500, "proxy_internal_error")
 _DOWNSTREAM = {405: "http_request_denied", 413: "http_request_denied", 501: "http_request_denied"}
 _DOWNSTREAM[502] = "proxy_loop_detected"
 _UPSTREAM = {
-    "connect": Reply(502, "connection_refused"),
+    "connect": NO_STACK,
+    "connect_closed": Reply(502, "connection_terminated"),
+    "connect_name": Reply(502, "dns_error"),
+    "connect_refused": Reply(502, "connection_refused"),
+    "connect_unroutable": Reply(502, "destination_ip_unroutable"),
     "connect_timeout": Reply(504, "connection_timeout"),
     "exhausted": NO_ROOM,
     "full": NO_ROOM,

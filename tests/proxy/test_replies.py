@@ -5,6 +5,7 @@ import pytest
 
 from splitter.errors import DownstreamError, UpstreamError
 from splitter.proxy import replies
+from splitter.proxy.dialing import UNCONNECTED
 
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
@@ -49,21 +50,33 @@ class TestEncode:
 
 class TestFaults:
     @pytest.mark.parametrize(
-        ("reason", "status"),
+        ("reason", "status", "error"),
         [
-            ("connect", 502),
-            ("connect_timeout", 504),
-            ("full", 503),
-            ("protocol", 502),
-            ("reset", 502),
-            ("timeout", 504),
+            ("connect", 503, "destination_unavailable"),
+            ("connect_closed", 502, "connection_terminated"),
+            ("connect_name", 502, "dns_error"),
+            ("connect_refused", 502, "connection_refused"),
+            ("connect_timeout", 504, "connection_timeout"),
+            ("connect_unroutable", 502, "destination_ip_unroutable"),
+            ("exhausted", 503, "connection_limit_reached"),
+            ("full", 503, "connection_limit_reached"),
+            ("protocol", 502, "http_protocol_error"),
+            ("reset", 502, "connection_terminated"),
+            ("timeout", 504, "http_response_timeout"),
         ],
     )
-    def test_of_a_stack(self, reason: str, status: int) -> None:
+    def test_of_a_stack(self, reason: str, status: int, error: str) -> None:
         """
-        Each reason that an attempt may fail for has its answer.
+        Each reason that an attempt may fail for has its answer: the type and the status that RFC 9209 §2.3 names.
         """
-        assert replies.to_stack_fault(UpstreamError(reason)).status == status
+        assert replies.to_stack_fault(UpstreamError(reason)) == replies.Reply(status, error)
+
+    @pytest.mark.parametrize("reason", sorted(UNCONNECTED))
+    def test_of_a_stack_that_cannot_be_connected_to_is_told(self, reason: str) -> None:
+        """
+        No reason of a failed connection is without an answer.
+        """
+        assert replies.to_stack_fault(UpstreamError(reason)).status in {502, 503, 504}
 
     def test_of_a_client(self) -> None:
         """
