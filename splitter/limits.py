@@ -34,7 +34,7 @@ FRAMES_PER_PIECE_MAX = 2_048  # of a WebSocket, in what is read at once: 1.5 ms 
 TUNNEL_IDLE_TIMEOUT_S = 3600.0
 TUNNEL_JITTER_S = 5.0  # over which the goodbyes of tunnels are spread that end together: their clients come back
 TUNNEL_CLOSE_TIMEOUT_S = 5.0  # for both sides of a tunnel to close as they are used to, once one was told to
-TUNNEL_FAREWELL_S = TUNNEL_JITTER_S + TUNNEL_CLOSE_TIMEOUT_S + 1.0  # one more for the ticks of the clock
+TUNNEL_FAREWELL_SPARE_S = 1.0  # beside these two, for the ticks of the clock
 DRAIN_TIMEOUT_S = 30.0
 DRAIN_TUNNELS_TIMEOUT_S = 60.0
 
@@ -106,6 +106,6 @@ assert TARGET_BYTES_MAX < HEAD_BYTES_MAX
 assert 10**CONTENT_LENGTH_DIGITS_MAX < 2**63
 assert 16**CHUNK_SIZE_DIGITS_MAX < 2**63
 assert IDLE_PER_ENDPOINT_MAX <= CONNECTIONS_PER_ENDPOINT_MAX
-assert TUNNEL_FAREWELL_S < DRAIN_TUNNELS_TIMEOUT_S
+assert TUNNEL_JITTER_S + TUNNEL_CLOSE_TIMEOUT_S + TUNNEL_FAREWELL_SPARE_S < DRAIN_TUNNELS_TIMEOUT_S
 assert UPSTREAM_IDLE_TIMEOUT_S < KEEP_ALIVE_TIMEOUT_S
 assert MIRROR_REQUEST_BYTES_MAX <= MIRROR_STACK_BYTES_MAX

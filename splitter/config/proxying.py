@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.section import Section
 from splitter.config.units import Count, Duration, Moment, Networks, Share, Size, Some, Texts, show_size
+from splitter.http1.fields import Underscores
 from splitter.proxy.options import ProxyOptions
 
 BUFFER_BYTES_MIN = 4 * 1024
@@ -42,6 +43,9 @@ class Proxy(Section):
     """The longest single field of a head, its name included."""
     target_max: Head = _PROXY.target_bytes_max
     """The longest target (path and query) of a request; 414 beyond it."""
+    header_underscores: Underscores = _PROXY.header_underscores
+    """What becomes of a request's headers whose names have underscores, which some servers take for dashes: they are
+    kept, or dropped, or the request is refused (400). Those that would pass for splitter's own are never kept."""
     head_timeout: Moment = _PROXY.head_timeout_s
     """How long a client may take to send a request's head."""
     body_timeout: Moment = _PROXY.body_timeout_s
@@ -64,6 +68,11 @@ class Proxy(Section):
     """How long we take and drop what a client still sends after an early answer."""
     tunnel_idle_timeout: Moment = _PROXY.tunnel_idle_timeout_s
     """How long a tunnel (an upgraded connection, such as a WebSocket) may stay without a byte; then it is closed."""
+    tunnel_close_timeout: Moment = _PROXY.tunnel_close_timeout_s
+    """How long both sides of a tunnel may take to close once they were told to; then it is cut."""
+    tunnel_jitter: Moment = _PROXY.tunnel_jitter_s
+    """Over which time the goodbyes of tunnels are spread that end together, so that their clients do not come back
+    together. A drain begins with it early enough for its limit, `drain_tunnels`."""
     upgrades: Protocols = tuple(sorted(each.decode() for each in _PROXY.upgrades))
     """The protocols that a client may upgrade its connection to, as its `Upgrade` field names them. Never `h2c`."""
     write_buffer: Buffer = _PROXY.write_buffer_bytes
@@ -144,6 +153,7 @@ def proxy_options(section: Proxy) -> ProxyOptions:
         head_fields_max=section.head_fields_max,
         field_bytes_max=section.field_max,
         target_bytes_max=section.target_max,
+        header_underscores=section.header_underscores,
         head_timeout_s=section.head_timeout,
         body_timeout_s=section.body_timeout,
         body_rate_bytes_per_s=section.body_rate,
@@ -155,6 +165,8 @@ def proxy_options(section: Proxy) -> ProxyOptions:
         upstream_idle_timeout_s=section.upstream_idle_timeout,
         linger_timeout_s=section.linger_timeout,
         tunnel_idle_timeout_s=section.tunnel_idle_timeout,
+        tunnel_close_timeout_s=section.tunnel_close_timeout,
+        tunnel_jitter_s=section.tunnel_jitter,
         upgrades=frozenset(each.lower().encode() for each in section.upgrades),
         write_buffer_bytes=section.write_buffer,
         held_body_bytes_max=section.held_body_max,

@@ -14,7 +14,7 @@ Requests and responses differ in who is at fault, so each reader says what it ra
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from splitter.errors import DownstreamError, SplitterError, UpstreamError
 from splitter.limits import (
@@ -33,17 +33,26 @@ UNTIL_CLOSE = -2
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _FIELDS = re.compile(rb"(?:" + TOKEN + rb"++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
 _TOKEN = re.compile(TOKEN + rb"+")
+_UNDERSCORED = re.compile(rb"^[^:_\n]*+_", re.MULTILINE)
 _OWS = b" \t"
+
+
+Underscores: TypeAlias = Literal["keep", "drop", "refuse"]
+"""What becomes of a request's fields whose names have underscores, which CGI reads as it does dashes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadLimits:
-    """How much a head may hold, its blank line included.  Beyond it a request is 414 or 431, a response 502."""
+    """How much a head may hold, its blank line included.  Beyond it a request is 414 or 431, a response 502.
+
+    Whatever `underscores` says, a name that differs from one with a rule by underscores alone is never kept.
+    """
 
     head_bytes: int = HEAD_BYTES_MAX
     fields: int = HEAD_FIELDS_MAX
     field_bytes: int = FIELD_BYTES_MAX
     target_bytes: int = TARGET_BYTES_MAX
+    underscores: Underscores = "keep"
 
 
 HEAD_LIMITS = HeadLimits()
@@ -98,6 +107,17 @@ def without(block: bytes, names: Container[bytes]) -> bytes:
     """Return the field lines of `block` whose names, in lower case, are not in `names`."""
     lines = block.splitlines(keepends=True)
     return b"".join([line for line in lines if line.partition(b":")[0].lower() not in names])
+
+
+def has_underscores(block: bytes) -> bool:
+    """Return whether the name of a field of `block` has an underscore."""
+    return _UNDERSCORED.search(block) is not None
+
+
+def without_underscores(block: bytes) -> bytes:
+    """Return the field lines of `block` whose names have no underscores."""
+    lines = block.splitlines(keepends=True)
+    return b"".join([line for line in lines if b"_" not in line.partition(b":")[0]])
 
 
 def value_of(block: bytes, name: bytes) -> bytes:

@@ -28,10 +28,13 @@ from splitter.http1.fields import (
     FieldReader,
     HeadLimits,
     client_fault,
+    has_underscores,
     ruled_lines,
     stack_fault,
     without,
+    without_underscores,
 )
+from splitter.limits import CONTENT_LENGTH_DIGITS_MAX
 
 BLANK_LINE = b"\r\n\r\n"
 
@@ -44,6 +47,7 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)")
 _NAME = rb"(?=[^:])[A-Za-z0-9\-._~!$&'()*+,;=]*+(?:%[0-9A-Fa-f]{2}[A-Za-z0-9\-._~!$&'()*+,;=]*+)*+"
 _HOST = re.compile(rb"(?:" + _NAME + rb"|\[([0-9A-Fa-f:.]+)\])(?::[0-9]{0,5})?")
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_COUNTED = frozenset((b"OPTIONS", b"TRACE"))  # whose hops Max-Forwards counts; for any other method it says nothing
 
 
 def _claim(name: bytes) -> Callable[["RequestFields", bytes], bool]:
@@ -63,13 +67,14 @@ class RequestFields(FieldReader):
     `host` is None where there is none, which only HTTP/1.0 may.  `request_id` is the client's, if it is fit to be
     passed on.  `takes_trailers` is `TE: trailers`, `expects_continue` is `Expect: 100-continue`.  `claims` are the
     lines by which the client says who else is behind it, `via` the hops that it names, `traceparent` is None where
-    there is none.
+    there is none.  `max_forwards` is what it says, unread: it depends on the method.
     """
 
     __slots__ = (
         "claims",
         "expects_continue",
         "host",
+        "max_forwards",
         "minor",
         "persists",
         "request_id",
@@ -85,6 +90,7 @@ class RequestFields(FieldReader):
         self.takes_trailers = False
         self.expects_continue = False
         self.claims: tuple[tuple[bytes, bytes], ...] = ()
+        self.max_forwards: bytes | None = None
         self.via = b""
         self.traceparent: bytes | None = None
         super().__init__(block, limits)
@@ -95,6 +101,10 @@ class RequestFields(FieldReader):
             raise self.refuse("Transfer-Encoding in HTTP/1.0")
         if self._has_lost_trace():
             self.kept = without(self.kept, (b"tracestate",))
+        if limits.underscores != "keep" and has_underscores(block):
+            if limits.underscores == "refuse":
+                raise self.refuse("the name of a field has an underscore")
+            self.kept = without_underscores(self.kept)
 
     def refuse(self, message: str) -> SplitterError:
         return client_fault(message)
@@ -126,6 +136,10 @@ class RequestFields(FieldReader):
         self.expects_continue = True
         return True
 
+    def read_max_forwards(self, value: bytes) -> bool:
+        self.max_forwards = value if self.max_forwards is None else b""  # twice is no number
+        return True
+
     def read_request_id(self, value: bytes) -> bool:
         is_fit = b"x-request-id" not in self._seen and _REQUEST_ID.fullmatch(value)
         self.request_id = value if is_fit else None
@@ -148,6 +162,7 @@ class RequestFields(FieldReader):
         **{name: _claim(name) for name in IDENTITY},
         b"expect": read_expect,
         b"host": read_host,
+        b"max-forwards": read_max_forwards,
         b"te": read_te,
         b"traceparent": read_traceparent,
         b"via": read_via,
@@ -175,6 +190,21 @@ class RequestHead:
         if target[0] != 47 or method == b"CONNECT":  # "/" is by far the most
             self._read_other_form()
         self.path = self.target.partition(b"?")[0].decode("ascii")
+        if fields.max_forwards is not None and method in _COUNTED:
+            self._count_hop(fields.max_forwards)
+
+    @property
+    def ends_here(self) -> bool:
+        """Return whether the client wants no hop beyond this one, so that splitter is to answer (RFC 9110 §7.6.2)."""
+        written = self.fields.max_forwards
+        return written is not None and self.method in _COUNTED and int(written) == 0
+
+    def _count_hop(self, written: bytes) -> None:
+        """Let the request go one hop less far."""
+        if not written.isdigit() or len(written) > CONTENT_LENGTH_DIGITS_MAX:
+            raise client_fault("Max-Forwards is not one number")
+        left = max(0, int(written) - 1)
+        self.kept = b"%bMax-Forwards: %d\r\n" % (without(self.kept, (b"max-forwards",)), left)
 
     def _read_other_form(self) -> None:
         """Read a target in absolute, asterisk or authority form (RFC 9112 §3.2)."""

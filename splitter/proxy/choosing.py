@@ -30,9 +30,8 @@ class Asker(Protocol):
 
     address: str
 
-    @property
-    def is_secure(self) -> bool:
-        """Return whether the client speaks TLS."""
+    def is_secure(self, head: RequestHead) -> bool:
+        """Return whether the client speaks TLS, with us or with a proxy in front."""
 
 
 Chosen = tuple[Choice | None, bytes | str, bytes]
@@ -54,7 +53,7 @@ def choose(route: Route, head: RequestHead, client: Asker) -> Chosen:
     if sticky.by is not StickyBy.COOKIE:
         return route.choose(), client.address, b""
     key = secrets.token_hex(KEY_BYTES).encode()
-    return route.choose_for(key), client.address, set_cookie(sticky.wire_name, key, is_secure=client.is_secure)
+    return route.choose_for(key), client.address, set_cookie(sticky.wire_name, key, is_secure=client.is_secure(head))
 
 
 def _key(sticky: Sticky, head: RequestHead, client: Asker) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from splitter.http1.head import RequestHead
 from splitter.proxy.replies import Reply
 from splitter.proxy.tunnel import Tunnel
 
@@ -17,9 +18,8 @@ class Client(Protocol):
     address: str
     persists: bool
 
-    @property
-    def is_secure(self) -> bool:
-        """Return whether the client speaks TLS."""
+    def is_secure(self, head: RequestHead) -> bool:
+        """Return whether the client speaks TLS, with us or with a proxy in front."""
 
     @property
     def is_full(self) -> bool:

@@ -129,10 +129,9 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._body_bytes = 0  # since `_body_since`, a tick
         self._body_since = 0
 
-    @property
-    def is_secure(self) -> bool:
+    def is_secure(self, head: RequestHead) -> bool:
         """Return whether the client speaks TLS, with us or with a proxy that says so."""
-        return self._peer.scheme == b"https"
+        return self._peer.is_secure(head.fields.claims)
 
     # What the event loop and the wheel say.
 
@@ -385,7 +384,10 @@ class ClientConnection(asyncio.Protocol, Timed):
                 self.deadline = NEVER  # until the stack has said what it wants, or the client does not wait for that
             else:
                 self._begin_rate()
-        exchange.start(piece, is_sent)
+        if fields.max_forwards is not None and head.ends_here:
+            exchange.end_here(piece)
+        else:
+            exchange.start(piece, is_sent)
 
     def _outgoing(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:
         """Return the head as a stack gets it."""

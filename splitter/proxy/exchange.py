@@ -40,7 +40,7 @@ from splitter.proxy.mirror import Copy
 from splitter.proxy.outbox import Turn
 from splitter.proxy.parking import Lot
 from splitter.proxy.pool import Pool
-from splitter.proxy.replies import NO_ROOM, NO_ROUTE, NO_STACK, OUR_FAULT, to_stack_fault
+from splitter.proxy.replies import NO_ROOM, NO_ROUTE, NO_STACK, OUR_FAULT, at_last_hop, to_stack_fault
 from splitter.proxy.traffic import DrainClass, Lane
 from splitter.proxy.tunnel import Tunnel
 from splitter.proxy.upstream import UpstreamConnection
@@ -159,6 +159,11 @@ class Exchange:
         self._held = [piece] if piece else []
         self._held_bytes = self._received_bytes = len(piece)
         self._serve(True)
+
+    def end_here(self, piece: bytes) -> None:
+        """Answer in place of a stack, which the request is not to reach."""
+        self._received_bytes = len(piece)
+        self._client.answer(at_last_hop(self._head.method))
 
     def unparked(self) -> None:
         """Choose who serves now, and send."""

@@ -192,7 +192,7 @@ class Gateway:
         self._end_mirror(stack)
         started_s = self.monotonic()
         traffic = self._traffic.get(stack)
-        left = await traffic.emptied(limits) if traffic else 0
+        left = await traffic.emptied(limits, self.options.tunnel_farewell_s) if traffic else 0
         return Drained(left=left, waited_s=self.monotonic() - started_s)
 
     def forget(self, stack: StackId) -> None:

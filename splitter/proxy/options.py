@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from splitter import limits
+from splitter.http1.fields import Underscores
 from splitter.http1.identity import Network
 from splitter.http1.upgrade import WEBSOCKET
 
@@ -67,12 +68,14 @@ class ProxyOptions:
     """Times, room and connections, for all listeners and stacks.
 
     `trusted_peers` are believed what they say of the clients behind them.  The four bounds of heads hold for requests
-    and for responses.  `head_timeout_s` is for a whole request head, from its first byte.  A request body must make
-    progress within `body_timeout_s` and, after `body_rate_grace_s`, come at `body_rate_bytes_per_s` in the mean.  A
-    stack gets `connect_timeout_s` to accept a connection, `first_byte_timeout_s` from a request's last byte to a
-    response's head, and `response_timeout_s` between two pieces of its body; a client gets that long to take a full
-    write buffer.  `upgrades` are the protocols, in lower case, that may be spoken in a tunnel, over which
-    `tunnel_idle_timeout_s` may pass without a byte.
+    and for responses; `header_underscores` is about requests alone.  `head_timeout_s` is for a whole request head, from
+    its first byte.  A request body must make progress within `body_timeout_s` and, after `body_rate_grace_s`, come at
+    `body_rate_bytes_per_s` in the mean.  A stack gets `connect_timeout_s` to accept a connection,
+    `first_byte_timeout_s` from a request's last byte to a response's head, and `response_timeout_s` between two pieces
+    of its body; a client gets that long to take a full write buffer.  `upgrades` are the protocols, in lower case, that
+    may be spoken in a tunnel, over which `tunnel_idle_timeout_s` may pass without a byte.  Tunnels that end together
+    are told so at moments of their own within `tunnel_jitter_s`, and each has `tunnel_close_timeout_s` then to close as
+    both its sides are used to.
     `body_bytes_max` 0 is no bound: bodies are streamed, never held.  A copy for a shadow is given up when that leaves
     more than `mirror_request_bytes_max` of it untaken, or `mirror_stack_bytes_max` of all its copies.
     An endpoint that gave no answer to `eject_after` requests in a row (0: never) gets none for `eject_for_s`, or longer
@@ -84,6 +87,7 @@ class ProxyOptions:
     head_fields_max: int = limits.HEAD_FIELDS_MAX
     field_bytes_max: int = limits.FIELD_BYTES_MAX
     target_bytes_max: int = limits.TARGET_BYTES_MAX
+    header_underscores: Underscores = "keep"
     head_timeout_s: float = limits.HEAD_TIMEOUT_S
     body_timeout_s: float = limits.BODY_PROGRESS_TIMEOUT_S
     body_rate_bytes_per_s: int = limits.BODY_RATE_BYTES_PER_S_MIN
@@ -95,6 +99,8 @@ class ProxyOptions:
     upstream_idle_timeout_s: float = limits.UPSTREAM_IDLE_TIMEOUT_S
     linger_timeout_s: float = limits.LINGER_TIMEOUT_S
     tunnel_idle_timeout_s: float = limits.TUNNEL_IDLE_TIMEOUT_S
+    tunnel_close_timeout_s: float = limits.TUNNEL_CLOSE_TIMEOUT_S
+    tunnel_jitter_s: float = limits.TUNNEL_JITTER_S
     upgrades: frozenset[bytes] = frozenset({WEBSOCKET})
     write_buffer_bytes: int = limits.WRITE_BUFFER_BYTES_MAX
     held_body_bytes_max: int = limits.HELD_BODY_BYTES_MAX
@@ -110,3 +116,8 @@ class ProxyOptions:
     mirror_request_bytes_max: int = limits.MIRROR_REQUEST_BYTES_MAX
     mirror_stack_bytes_max: int = limits.MIRROR_STACK_BYTES_MAX
     mirror_connections_per_endpoint_max: int = limits.MIRROR_CONNECTIONS_PER_ENDPOINT_MAX
+
+    @property
+    def tunnel_farewell_s(self) -> float:
+        """Return how long a tunnel may take from the word that it is to end until both sides are closed."""
+        return self.tunnel_jitter_s + self.tunnel_close_timeout_s + limits.TUNNEL_FAREWELL_SPARE_S

@@ -18,7 +18,7 @@ _RETRY_AFTER_S = 1
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status, and the RFC 9209 error type that says why."""
+    """A status, and the RFC 9209 error type that says why; empty where nothing is wrong."""
 
     status: int
     error: str
@@ -30,6 +30,8 @@ NO_ROOM = Reply(503, "connection_limit_reached")
 HEAD_TIMEOUT = Reply(408, "http_request_error")
 BODY_TIMEOUT = Reply(408, "http_request_error")
 OUR_FAULT = Reply(500, "proxy_internal_error")
+OUR_OPTIONS = Reply(200, "")
+NO_TRACE = Reply(405, "http_request_denied")
 
 _DOWNSTREAM = {405: "http_request_denied", 413: "http_request_denied", 501: "http_request_denied"}
 _DOWNSTREAM[502] = "proxy_loop_detected"
@@ -48,6 +50,14 @@ _UPSTREAM = {
 }
 
 
+def at_last_hop(method: bytes) -> Reply:
+    """Return the answer to a request that is to go no further than here (RFC 9110 §7.6.2).
+
+    A TRACE is not reflected: what it would show may be a secret of proxies in front (§9.3.8).
+    """
+    return OUR_OPTIONS if method == b"OPTIONS" else NO_TRACE
+
+
 def to_client_fault(error: DownstreamError) -> Reply:
     """Return what a client hears whose message cannot be served."""
     return Reply(error.status, _DOWNSTREAM.get(error.status, "http_request_error"))
@@ -64,13 +74,14 @@ def encode(reply: Reply, minor: int, date: bytes, *, is_to_head: bool, persists:
     phrase = HTTPStatus(reply.status).phrase
     body = f"{reply.status} {phrase}\n"
     retry = f"Retry-After: {_RETRY_AFTER_S}\r\n" if reply.status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-    allow = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if reply.status == 405 else ""
+    allow = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if reply.status in (200, 405) else ""
+    error = f"; error={reply.error}" if reply.error else ""
     head = (
         f"HTTP/1.1 {reply.status} {phrase}\r\n"
         "Content-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\n"
         f"{retry}{allow}"
-        f"Proxy-Status: splitter; error={reply.error}\r\n"
+        f"Proxy-Status: splitter{error}\r\n"
     )
     answer = head.encode() + date + connection_line(minor, persists) + b"\r\n"
     return answer if is_to_head else answer + body.encode()

@@ -1,7 +1,6 @@
 """The options of the data plane as its connections use them: in ticks."""
 
 from splitter.http1.fields import HeadLimits
-from splitter.limits import TUNNEL_CLOSE_TIMEOUT_S, TUNNEL_JITTER_S
 from splitter.proxy.deadlines import TICK_S, ticks
 from splitter.proxy.options import ProxyOptions
 
@@ -41,12 +40,13 @@ class Times:
         self.upstream_idle = ticks(options.upstream_idle_timeout_s)
         self.linger = ticks(options.linger_timeout_s)
         self.tunnel_idle = ticks(options.tunnel_idle_timeout_s)
-        self.tunnel_jitter = ticks(TUNNEL_JITTER_S)
-        self.tunnel_close = ticks(TUNNEL_CLOSE_TIMEOUT_S)
+        self.tunnel_jitter = ticks(options.tunnel_jitter_s)
+        self.tunnel_close = ticks(options.tunnel_close_timeout_s)
         self.write_buffer_bytes = options.write_buffer_bytes
         self.head_limits = HeadLimits(
             head_bytes=options.head_bytes_max,
             fields=options.head_fields_max,
             field_bytes=options.field_bytes_max,
             target_bytes=options.target_bytes_max,
+            underscores=options.header_underscores,
         )

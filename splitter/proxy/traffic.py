@@ -17,7 +17,7 @@ from typing import Protocol
 
 from splitter.contracts import DrainLimits
 from splitter.kpi import InFlight, Recorder
-from splitter.limits import TUNNEL_FAREWELL_S, WEIGHT_TOTAL
+from splitter.limits import WEIGHT_TOTAL
 from splitter.model import Endpoint, StackId
 from splitter.phases import Phases
 from splitter.proxy.deadlines import TICK_S
@@ -103,17 +103,21 @@ class Traffic:
         if self._is_empty is not None and not self._in_flight:
             self._is_empty.set()
 
-    async def emptied(self, limits: DrainLimits) -> int:
-        """Return once nothing is in flight: 0, or how many were cut at the limits of their classes."""
+    async def emptied(self, limits: DrainLimits, farewell_s: float) -> int:
+        """Return once nothing is in flight: 0, or how many were cut at the limits of their classes.
+
+        Tunnels are told to end `farewell_s` before they are cut, so that both sides can close.
+        """
         began_s, cut = asyncio.get_running_loop().time(), 0
-        for step_s in _steps(limits):
+        dismissed_s = max(0.0, limits.tunnels_s - farewell_s)
+        for step_s in _steps(limits, dismissed_s):
             if await self._is_empty_by(began_s + step_s):
                 break
             for request in list(self._in_flight):
                 if request.drain_class.limit_s(limits) <= step_s:
                     request.cut_short()
                     cut += 1
-                elif request.drain_class is DrainClass.TUNNEL and step_s >= _farewell_s(limits):
+                elif request.drain_class is DrainClass.TUNNEL and step_s >= dismissed_s:
                     request.dismiss()
         return cut
 
@@ -146,14 +150,9 @@ class Traffic:
             pool.close()
 
 
-def _farewell_s(limits: DrainLimits) -> float:
-    """Return when tunnels are told to end, so that both sides can close before they are cut."""
-    return max(0.0, limits.tunnels_s - TUNNEL_FAREWELL_S)
-
-
-def _steps(limits: DrainLimits) -> list[float]:
+def _steps(limits: DrainLimits, dismissed_s: float) -> list[float]:
     """Return the moments at which a drain does something; at the last of them nothing is left."""
-    return sorted({limits.requests_s, limits.streams_s, _farewell_s(limits), limits.tunnels_s})
+    return sorted({limits.requests_s, limits.streams_s, dismissed_s, limits.tunnels_s})
 
 
 class Lane:

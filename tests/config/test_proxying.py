@@ -100,6 +100,8 @@ def _other(name: str) -> str:
         "body_rate_grace": "7s",
         "head_fields_max": "50",
         "eject_for": "7s",
+        "header_underscores": "drop",
+        "tunnel_jitter": "7s",
         "eject_share_max": "7%",
     }
     return others.get(name, "5000")

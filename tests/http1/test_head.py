@@ -326,6 +326,83 @@ class TestFields:
         assert again(b"GET /3 HTTP/1.1\r\nHost: shop\r\n\r\n").kept == b"Host: shop\r\n"
 
 
+class TestMaxForwards:
+    @pytest.mark.parametrize("method", [b"OPTIONS", b"TRACE"])
+    @pytest.mark.parametrize(
+        ("written", "goes_on", "ends_here"), [(b"9", b"8", False), (b"1", b"0", False), (b"0", b"0", True)]
+    )
+    def test_counts_this_hop(self, method: bytes, written: bytes, goes_on: bytes, ends_here: bool) -> None:
+        """
+        RFC 9110 §7.6.2: the number that goes on is one less, and a request with 0 goes no further.
+        """
+        head = request(method + b" / HTTP/1.1\r\nMax-Forwards: " + written + b"\r\nHost: shop\r\n\r\n")
+
+        assert head.kept == b"Host: shop\r\nMax-Forwards: " + goes_on + b"\r\n"
+        assert ends_here == head.ends_here
+
+    @pytest.mark.parametrize("value", [b"", b"-1", b"1_0", b"0x1", b"1, 2", b"9" * 19, b"1\r\nMax-Forwards: 1"])
+    def test_is_one_number(self, value: bytes) -> None:
+        """
+        What is no number, and what is said twice, is refused where it would have to be counted.
+        """
+        with pytest.raises(DownstreamError) as error:
+            request(b"OPTIONS / HTTP/1.1\r\nHost: shop\r\nMax-Forwards: " + value + b"\r\n\r\n")
+
+        assert error.value.status == 400
+
+    @pytest.mark.parametrize("value", [b"0", b"5", b"many"])
+    def test_of_another_method_is_passed_on_as_it_is(self, value: bytes) -> None:
+        """
+        RFC 9110 §7.6.2: for any other method the field says nothing.
+        """
+        head = request(b"GET / HTTP/1.1\r\nHost: shop\r\nMax-Forwards: " + value + b"\r\n\r\n")
+
+        assert head.kept == b"Host: shop\r\nMax-Forwards: " + value + b"\r\n"
+        assert not head.ends_here
+
+
+class TestUnderscores:
+    HEAD = b"GET / HTTP/1.1\r\nX_User: a\r\nHost: shop\r\nX-Note: b_c\r\n_: d\r\nX_Forwarded_For: 6.6.6.6\r\n\r\n"
+
+    def test_are_kept_unless_they_pass_for_a_name_of_ours(self) -> None:
+        """
+        By default a name with underscores is like any other.
+        """
+        assert request(self.HEAD).kept == b"X_User: a\r\nHost: shop\r\nX-Note: b_c\r\n_: d\r\n"
+
+    def test_are_dropped_where_the_operator_says_so(self) -> None:
+        """
+        Only names matter: a value may hold what it likes.
+        """
+        head = parse_request(self.HEAD, request_end(self.HEAD, 0), None, HeadLimits(underscores="drop"))
+
+        assert head.kept == b"Host: shop\r\nX-Note: b_c\r\n"
+
+    @pytest.mark.parametrize("line", [b"X_User: a", b"_: d", b"X-Forwarded_For: 6.6.6.6", b"Host_: x"])
+    def test_are_refused_where_the_operator_says_so(self, line: bytes) -> None:
+        """
+        A request with such a name is 400, wherever the name stands; one without is served.
+        """
+        limits = HeadLimits(underscores="refuse")
+        for lines in (line + b"\r\nHost: shop\r\n", b"Host: shop\r\n" + line + b"\r\n"):
+            data = b"GET / HTTP/1.1\r\n" + lines + b"\r\n"
+            with pytest.raises(DownstreamError) as error:
+                parse_request(data, request_end(data, 0), None, limits)
+            assert error.value.status == 400
+        fit = b"GET / HTTP/1.1\r\nHost: shop\r\nX-Note: b_c\r\n\r\n"
+        assert parse_request(fit, request_end(fit, 0), None, limits).kept == b"Host: shop\r\nX-Note: b_c\r\n"
+
+    def test_of_an_answer_are_the_stacks_business(self) -> None:
+        """
+        Answers are kept as they are: clients are no CGI.
+        """
+        data = b"HTTP/1.1 200 OK\r\nX_Sum: 1\r\n\r\n"
+
+        answer = parse_response(data, response_end(data, 0), None, HeadLimits(underscores="refuse"))
+
+        assert answer.fields.kept == b"X_Sum: 1\r\n"
+
+
 class TestEqualResponses:
     def test_are_read_once(self) -> None:
         """

@@ -113,6 +113,44 @@ class TestTrustedPeer:
         assert client == peer.client([(b"forwarded", b"for=6.6.6.6"), *claims], TRUSTED)
 
 
+class TestSecure:
+    @pytest.mark.parametrize(
+        ("claims", "is_secure"),
+        [
+            ([], False),
+            ([(b"x-forwarded-for", b"203.0.113.7")], False),
+            ([(b"x-forwarded-proto", b"https")], True),
+            ([(b"x-forwarded-proto", b"WSS")], True),
+            ([(b"x-forwarded-proto", b"https, http")], True),
+            ([(b"x-forwarded-proto", b"http, https")], False),
+            ([(b"forwarded", b"for=203.0.113.7;proto=https, for=10.0.0.8;proto=http")], True),
+            ([(b"forwarded", b'Proto="https";for=203.0.113.7')], True),
+            ([(b"forwarded", b"for=203.0.113.7, for=10.0.0.8; proto=https")], True),
+            ([(b"forwarded", b"for=203.0.113.7;protocol=https")], False),
+            ([(b"forwarded", b"for=203.0.113.7")], False),
+            ([(b"forwarded", b"proto=https"), (b"x-forwarded-proto", b"http")], False),
+        ],
+    )
+    def test_is_what_a_trusted_peer_says(self, claims: list[tuple[bytes, bytes]], is_secure: bool) -> None:
+        """
+        The first hop that is named counts, and of both fields the plainer one; nobody else is believed.
+        """
+        peers = {trusted: Peer("10.0.0.9", "127.0.0.1", 80, "http", is_trusted=trusted) for trusted in (True, False)}
+
+        assert is_secure == peers[True].is_secure(claims)
+        assert not peers[False].is_secure(claims)
+
+    def test_is_what_was_seen_otherwise(self) -> None:
+        """
+        A connection of our own by TLS is secure, unless a trusted peer says that its client's was not.
+        """
+        peer = Peer("10.0.0.9", "127.0.0.1", 443, "https", is_trusted=True)
+
+        assert peer.is_secure([])
+        assert peer.is_secure([(b"forwarded", b"for=203.0.113.7")])
+        assert not peer.is_secure([(b"x-forwarded-proto", b"http")])
+
+
 class TestTrust:
     @pytest.mark.parametrize(
         ("address", "trusted"),

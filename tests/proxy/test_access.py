@@ -44,6 +44,20 @@ def lines(log: AccessLog | None, file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
+class TestLastHop:
+    async def test_is_logged_as_our_own_answer(self, logged: Rig, file: Path) -> None:
+        """
+        An `OPTIONS` that is to go no further has no stack, and nothing is wrong with it.
+        """
+        await logged.live(serves())
+
+        await logged.get(b"OPTIONS / HTTP/1.1\r\nHost: shop\r\nMax-Forwards: 0\r\n\r\n")
+
+        [line] = lines(logged.access, file)
+        assert (line["method"], line["status"], line["outcome"]) == ("OPTIONS", 200, "replied")
+        assert (line["stack"], line["error"], line["request_bytes"]) == (None, None, 0)
+
+
 class TestLine:
     def test_says_what_is_known(self, log: AccessLog, file: Path) -> None:
         """

@@ -122,6 +122,25 @@ class TestCookie:
 
         assert b"; Path=/; HttpOnly; SameSite=Lax; Secure\r\n" in await client.message()
 
+    @pytest.mark.parametrize(
+        ("field", "is_secure"),
+        [("X-Forwarded-Proto: https", True), ("Forwarded: proto=https", True), ("X-Forwarded-Proto: http", False)],
+    )
+    async def test_of_a_client_by_tls_of_a_proxy_in_front_is_secure_too(
+        self, rig: Rig, field: str, is_secure: bool
+    ) -> None:
+        """
+        The cookie follows what a trusted proxy says of the client's own connection.
+        """
+        origins = await rig.origin(serves(FROM_LIVE)), await rig.origin(serves(FROM_SHADOW))
+        stacks = [rig.stack(number, origin) for number, origin in enumerate(origins, 1)]
+        await rig.start(Split(stacks[0], stacks[1], 5000, "shop-2", COOKIE), trusted_peers=(ip_network("127.0.0.0/8"),))
+
+        answer = await rig.get(get(field))
+
+        assert is_secure == (b"; SameSite=Lax; Secure\r\n" in answer)
+        assert b"; SameSite=Lax" in answer
+
     async def test_of_any_length_is_remembered_in_bounds(self, rig: Rig) -> None:
         """
         The count of errors remembers what tells clients apart, and no more of it than that takes.

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 
 from splitter.contracts import Drained, DrainLimits
 from splitter.http1.websocket import CLOSE_GOING_AWAY
-from splitter.limits import TUNNEL_FAREWELL_S
 from splitter.model import Split
 from splitter.proxy.gateway import Gateway
+from splitter.proxy.options import ProxyOptions
 from tests.proxy.rig import LIVE, OK, SHADOW, Peer, Rig, hangs, serves, settle, until, within
 
+FAREWELL_S = ProxyOptions().tunnel_farewell_s
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n\r\nhello"
 UPGRADE = b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -181,8 +182,8 @@ async def agrees(peer: Peer) -> None:
 class TestClasses:
     """A request that hangs, a stream and a WebSocket, in flight at once."""
 
-    async def clients(self, rig: Rig) -> list[Peer]:
-        await rig.live(hangs, begins, agrees)
+    async def clients(self, rig: Rig, **options: object) -> list[Peer]:
+        await rig.live(hangs, begins, agrees, **options)
         found = [await rig.client() for _ in range(3)]
         for number, (client, request) in enumerate(zip(found, (POST, GET, UPGRADE), strict=True), 1):
             await client.send(request)
@@ -229,12 +230,12 @@ class TestClasses:
         """
         request, stream, tunnel = await self.clients(rig)
 
-        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, TUNNEL_FAREWELL_S + 3600)))
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, FAREWELL_S + 3600)))
         await settle()
         rig.pass_time(5)
         assert rig.gateway.stats().tunnels == 1
         drain.cancel()
-        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, TUNNEL_FAREWELL_S)))
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, FAREWELL_S)))
         await settle()
         rig.pass_time(5)
 
@@ -244,6 +245,22 @@ class TestClasses:
         request.reset()
         stream.reset()
         assert (await drain).left == 0
+
+    async def test_tunnels_are_told_as_early_as_the_operator_wants(self, rig: Rig) -> None:
+        """
+        With a longer goodbye a drain begins it earlier; it is said within the jitter, and both sides have their time.
+        """
+        _, _, tunnel = await self.clients(rig, tunnel_jitter_s=600.0, tunnel_close_timeout_s=1200.0)
+
+        drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, 1801)))
+        await settle()
+        rig.pass_time(600)
+
+        assert await tunnel.exactly(4) == CLOSE_GOING_AWAY
+        rig.pass_time(500)
+        assert rig.gateway.stats().tunnels == 1
+        tunnel.close()
+        assert (await drain).left == 0  # the others have long been timed out
 
     async def test_nothing_is_left_at_the_last_limit(self, rig: Rig) -> None:
         """

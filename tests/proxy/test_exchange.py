@@ -696,6 +696,63 @@ class TestPool:
         assert all(origin.peers for origin in idle)
 
 
+class TestLastHop:
+    @pytest.mark.parametrize(
+        ("method", "status", "why"),
+        [(b"OPTIONS", b"200", b"splitter"), (b"TRACE", b"405", b"splitter; error=http_request_denied")],
+    )
+    async def test_answers_what_goes_no_further(self, rig: Rig, method: bytes, status: bytes, why: bytes) -> None:
+        """
+        RFC 9110 §7.6.2: with Max-Forwards 0 it is splitter that answers, for itself, and the connection is kept.
+        """
+        origin = await rig.live(serves())
+        client = await rig.client()
+        for _ in range(2):
+            await client.send(method + b" / HTTP/1.1\r\nHost: shop\r\nMax-Forwards: 0\r\n\r\n")
+
+            answer = await client.message()
+
+            assert answer.startswith(b"HTTP/1.1 " + status)
+            assert b"\r\nProxy-Status: " + why + b"\r\n" in answer
+            assert b"\r\nAllow: GET, HEAD, " in answer
+        assert origin.peers == []
+        await client.send(GET)
+        assert (await client.message()).endswith(b"ok")
+
+    async def test_with_a_body_that_has_not_come_is_the_last_on_its_connection(self, rig: Rig) -> None:
+        """
+        A request whose body nobody reads is answered, and its connection closed.
+        """
+        await rig.live(serves())
+        client = await rig.client()
+
+        await client.send(b"OPTIONS / HTTP/1.1\r\nHost: shop\r\nMax-Forwards: 0\r\nContent-Length: 5\r\n\r\nhe")
+
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nConnection: close\r\n" in answer
+
+    async def test_passes_others_on_with_one_hop_less(self, rig: Rig) -> None:
+        """
+        The stack gets the number that is left, on a connection that other requests share.
+        """
+        heads: list[bytes] = []
+
+        async def keeps(peer: Peer) -> None:
+            while True:
+                heads.append(await peer.message())
+                await peer.send(OK)
+
+        await rig.live(keeps)
+        client = await rig.client()
+
+        for left in (b"3", b"2"):
+            await client.send(b"OPTIONS / HTTP/1.1\r\nHost: shop\r\nMax-Forwards: " + left + b"\r\n\r\n")
+            assert (await client.message()).endswith(b"ok")
+
+        assert [b"\r\nMax-Forwards: 2\r\n" in heads[0], b"\r\nMax-Forwards: 1\r\n" in heads[1]] == [True, True]
+
+
 class TestOwnAnswers:
     async def test_no_stack(self, rig: Rig) -> None:
         """

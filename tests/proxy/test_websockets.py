@@ -13,10 +13,11 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from splitter.contracts import DrainLimits
-from splitter.limits import TUNNEL_FAREWELL_S
 from splitter.model import Endpoint, Split, Stack, StackId
+from splitter.proxy.options import ProxyOptions
 from tests.proxy.rig import LIVE, WEB, Rig, settle, until
 
+FAREWELL_S = ProxyOptions().tunnel_farewell_s
 LARGE = "splitter " * 100_000
 PATIENCE_S = 60
 
@@ -182,7 +183,7 @@ class TestFlips:
                 assert await client.recv() == "r1: hello"
             rig.publish(Split(new.stack))
 
-            drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, TUNNEL_FAREWELL_S)))
+            drain = asyncio.ensure_future(rig.gateway.drain(LIVE, DrainLimits(3600, 3600, FAREWELL_S)))
             await settle()
             rig.pass_time(5)
             for client in clients:
