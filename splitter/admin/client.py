@@ -122,6 +122,8 @@ class Client:
             return UnreachableError(f"the daemon behind {self._socket} does not answer: is it stopped or overloaded?")
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         reason = (cause.strerror if isinstance(cause, OSError) else "") or str(cause) or type(cause).__name__
+        if isinstance(cause, PermissionError):
+            return UnreachableError(f"you may not use {self._socket}: only who started the daemon may, or root")
         return UnreachableError(
             f"no daemon answers on {self._socket} ({reason}): start it with `splitter run -c splitter.yaml`, "
             "or name its socket with --socket or SPLITTER_SOCKET"

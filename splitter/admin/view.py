@@ -5,11 +5,11 @@ how much, and what it means.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +18,7 @@ from splitter.admin.client import Json, Update
 from splitter.judge.wording import percent
 
 REDRAWS_PER_S: Final = 8
+GAP: Final = 2  # between columns
 
 _SIGN: Final = {
     "PROMOTED": ("●", "green"),
@@ -33,7 +34,7 @@ _VERDICT: Final = {"non_inferior": ("proven", "green"), "worse": ("worse", "bold
 
 def status_view(status: Json) -> Group:
     """Return everything that there is to see of one app's status."""
-    parts: list[Text | Table] = [_header(status), _stacks(status)]
+    parts: list[Text | Table | _Rows] = [_header(status), _stacks(status)]
     if status["mirror"] and status["shadow"]:
         parts.append(Text(_mirror(status["mirror"])))
     if status["evidence"] and status["shadow"]:
@@ -45,9 +46,9 @@ def status_view(status: Json) -> Group:
     return Group(*parts)
 
 
-def verdict_line(status: Json) -> str:
-    """Return how a rollout ended (or why it waits), in one line."""
-    return f"{status['rollout']}: {words(status['state'])}: {status['last_event']}"
+def verdict_line(status: Json, decision: str = "") -> str:
+    """Return how a rollout ended (or why it waits), in one line; `decision` is the event that led there, if any."""
+    return f"{status['rollout']}: {words(status['state'])}: {decision or status['last_event']}"
 
 
 def begun_lines(begun: Json) -> list[str]:
@@ -98,12 +99,9 @@ def _header(status: Json) -> Text:
     return line
 
 
-def _stacks(status: Json) -> Table:
-    table = _grid(7)
-    for role in ("live", "shadow"):
-        if (stack := status[role]) is not None:
-            table.add_row(*_stack_cells(role, stack))
-    return table
+def _stacks(status: Json) -> "_Rows":
+    stacks = [(role, status[role]) for role in ("live", "shadow") if status[role] is not None]
+    return _Rows([list(_stack_cells(role, stack)) for role, stack in stacks])
 
 
 def _stack_cells(role: str, stack: Json) -> Iterator[Text]:
@@ -180,10 +178,28 @@ def _footer(status: Json) -> Iterator[str]:
 
 
 def _grid(columns: int) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, GAP))
     for _ in range(columns):
-        table.add_column(no_wrap=columns > 3)
+        table.add_column()
     return table
+
+
+class _Rows:
+    """Rows of cells: in columns where they fit, else each row as a line that wraps, so that no figure is cut off."""
+
+    def __init__(self, rows: Sequence[Sequence[Text]]) -> None:
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = list(zip(*self._rows, strict=True))
+        width = sum(max(cell.cell_len for cell in column) + GAP for column in columns)
+        if width > options.max_width + GAP:
+            yield from (Text("  ").join(cell for cell in row if cell) for row in self._rows)
+        elif columns:
+            table = _grid(len(columns))
+            for row in self._rows:
+                table.add_row(*row)
+            yield table
 
 
 # --- On a screen -----------------------------------------------------------------------------------------------------

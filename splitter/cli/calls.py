@@ -2,12 +2,16 @@
 
 import os
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from splitter.admin.client import Client, Json
 from splitter.cli.outcome import EXIT_OF_STATE, Exit
 from splitter.config import socket_path
 from splitter.errors import OperatorError
+
+DECIDING_STATES = frozenset({"ROLLING_BACK", "PROMOTING"})
+"""Who enters one of them says why; what follows is how it was carried out."""
 
 CONFIG_FILES = (Path("splitter.yaml"), Path("config/splitter.yaml"))
 
@@ -54,18 +58,29 @@ def choose(apps: Collection[str], named: str | None) -> str:
     raise OperatorError(f"{problem} Say --app with one of: {', '.join(sorted(apps))}")
 
 
-async def wait_for_end(client: Client, app: str, rollout: str, tell: Callable[[Json], None]) -> tuple[Exit, Json]:
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a rollout ended, or that it waits: the status then, and the sentence of the event that decided it."""
+
+    code: Exit
+    status: Json
+    decision: str
+
+
+async def wait_for_end(client: Client, app: str, rollout: str, tell: Callable[[Json], None]) -> End:
     """Follow `rollout` until it ends, is held, or waits for a person; `tell` gets each of its events once."""
-    seen = 0
+    seen, decision = 0, ""
     async for update in client.stream(app):
         content = update.content
         if update.kind == "event" and content["rollout"] == rollout and content["seq"] > seen:
             seen = content["seq"]
             tell(content)
+            decision = content["sentence"] if content["state"] in DECIDING_STATES else decision
         code = end_of(content, rollout)
         if code is not None:
-            return code, content if update.kind == "status" else await client.get(f"/apps/{app}")
-    return Exit.HELD, await client.get(f"/apps/{app}")
+            status = content if update.kind == "status" else await client.get(f"/apps/{app}")
+            return End(code, status, decision)
+    return End(Exit.HELD, await client.get(f"/apps/{app}"), decision)
 
 
 def end_of(content: Json, rollout: str) -> Exit | None:

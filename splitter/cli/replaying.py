@@ -9,12 +9,13 @@ from typing import Annotated, TextIO
 
 import typer
 
+from splitter.cli.options import AsJson
 from splitter.cli.outcome import put, told
 from splitter.errors import OperatorError
 from splitter.judge.replay import replay
 from splitter.judge.trace import TraceError
 
-app = typer.Typer(no_args_is_help=True, help="The judge by itself.")
+app = typer.Typer(no_args_is_help=True, help="Ask the judge about recorded traffic.")
 
 _GZIP = b"\x1f\x8b"
 
@@ -27,10 +28,11 @@ def judge() -> None:
 @app.command("replay")
 def replay_files(
     files: Annotated[list[Path], typer.Argument(help="Traces in the format judge-trace/1, gzip or not.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Judge traces: a rollout's export, or anybody's; one line of JSON for each file."""
+    """Judge traces: a rollout's export, or anybody's; one line of JSON for each file, also without --json."""
     for path in files:
-        with told(as_json=False), _named(path), _opened(path) as lines:
+        with told(as_json), _named(path), _opened(path) as lines:
             put(replay(lines).line())
 
 

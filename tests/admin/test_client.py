@@ -77,3 +77,11 @@ class TestNobodyThere:
         async with Client(tmp_path / "no.sock") as client:
             with pytest.raises(UnreachableError):
                 await anext(client.stream("shop"))
+
+    def test_knows_a_door_that_is_locked(self) -> None:
+        """
+        Who may not open the socket is not told to start a daemon.
+        """
+        error = Client(Path("/run/s.sock"))._unreachable(PermissionError(13, "Permission denied"))
+
+        assert str(error) == "you may not use /run/s.sock: only who started the daemon may, or root"

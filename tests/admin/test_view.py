@@ -17,9 +17,9 @@ from splitter.rollout.status import MirrorStatus, Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, event
 
 
-def lines(status: Status) -> list[str]:
-    """Return the view of a status as it stands on a wide terminal without colours."""
-    console = Console(width=120, file=io.StringIO(), color_system=None)
+def lines(status: Status, width: int = 120) -> list[str]:
+    """Return the view of a status as it stands on a terminal without colours."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
     console.print(view.status_view(plain(status)))
     output = console.file
     assert isinstance(output, io.StringIO)
@@ -40,6 +40,20 @@ class TestStatusView:
             "rollback cost: 0 (stateless)",
             "nothing speaks against shop-r12",
         ]
+
+    def test_cuts_no_figure_off_where_it_is_narrow(self) -> None:
+        """
+        Where the columns do not fit, a stack is a line that wraps.
+        """
+        narrow = lines(SPLITTING, width=40)
+
+        assert narrow[2:6] == [
+            "live  r11  2 services  9\u202f214 req  errors",
+            "0.31 %  p99 212 ms",
+            "shadow  r12  2 services  1\u202f027 req",
+            "errors 0.29 %  p99 219 ms",
+        ]
+        assert "…" not in "".join(narrow)
 
     def test_says_what_copies_have_shown(self) -> None:
         """
@@ -154,6 +168,7 @@ class TestWords:
         status = plain(replace(SPLITTING, state="ROLLED_BACK", last_event="shop-r11 is live, shop-r12 is gone"))
 
         assert view.verdict_line(status) == "shop-12: rolled back: shop-r11 is live, shop-r12 is gone"
+        assert view.verdict_line(status, "shop-r12 is worse") == "shop-12: rolled back: shop-r12 is worse"
 
 
 class TestLiveView:
