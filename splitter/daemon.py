@@ -26,10 +26,10 @@ from provisioners.clock import WallClock
 from provisioners.docker import DockerProvisioner
 from provisioners.process import ProcessProvisioner
 from provisioners.static import StaticProvisioner
+from splitter import reading
 from splitter.admin import api, metrics
 from splitter.admin.doors import open_doors
 from splitter.alerts import Alerts
-from splitter.change.loader import load
 from splitter.change.plan import Plan, plan
 from splitter.change.rollback_cost import Thresholds
 from splitter.config import Config
@@ -212,24 +212,25 @@ def read_template(
     files: Sequence[str],
     environment: Mapping[str, str],
     profiles: Sequence[str] = (),
+    loader: reading.Loader | None = None,
 ) -> Template:
     """Read a template of `app` from disk, or from the configuration itself.  Raises TemplateError.
 
-    `profiles` are on instead of those of the app.
+    `profiles` are on, and `loader` reads it, instead of those of the app.
     """
 
     def read(path: str) -> str:
         return inline[path] if path in inline else Path(path).read_text(encoding="utf-8")
 
-    return load(
-        files,
-        read=read,
+    request = reading.Request(
+        files=tuple(files),
         environment={**os.environ, **app.environment, **environment},
-        profiles=profiles or app.profiles,
+        profiles=tuple(profiles) or app.profiles,
         project=app.name,
         env_files=app.env_files or None,
         require_image=app.provisioner == "docker",
     )
+    return reading.read_template(request, read, loader or app.loader)
 
 
 def compare(app: AppOptions, live: Template | None, shadow: Template, facts: Facts) -> Plan:

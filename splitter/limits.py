@@ -94,6 +94,7 @@ SERVICES_MAX = 1_000
 INTERPOLATION_DEPTH_MAX = 32
 EXTENDS_DEPTH_MAX = 32
 INCLUDE_DEPTH_MAX = 16
+COMPOSE_CLI_TIMEOUT_S = 60.0  # for `docker compose config`: it reads files, and the largest take it seconds
 
 # --- Admin -------------------------------------------------------------------------------------------------------
 ADMIN_BODY_BYTES_MAX = 1024 * 1024

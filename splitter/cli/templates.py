@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +11,27 @@ import typer
 
 from splitter.admin.client import Json
 from splitter.change.compose_file import to_json, to_yaml
-from splitter.change.loader import load
 from splitter.cli import calls
 from splitter.cli.options import App, AsJson, ConfigFile, Variables
 from splitter.cli.outcome import say, told
 from splitter.config import load_config
 from splitter.errors import OperatorError
+from splitter.reading import Loader, Request, read_template
 from splitter.template import Template
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
+
+class ReadBy(StrEnum):
+    """What reads a template, as an app's option `loader` says it."""
+
+    BUILTIN = "builtin"
+    COMPOSE_CLI = "compose-cli"
+
+
+LoaderOption = Annotated[
+    ReadBy | None, typer.Option("--loader", help="What reads the files; default: as the app says.")
+]
 Profiles = Annotated[list[str] | None, typer.Option("--profile", help="A profile that is on; * is all of them.")]
 
 
@@ -26,6 +39,7 @@ def config(
     files: Annotated[list[Path] | None, typer.Argument(help="Compose files, merged in this order.")] = None,
     env: Variables = None,
     profile: Profiles = None,
+    loader: LoaderOption = None,
     config: ConfigFile = None,
     named: App = None,
     as_json: AsJson = False,
@@ -36,39 +50,54 @@ def config(
     nearest one above it.  What is printed is a Compose file: values of variables, passwords too, stand in it.
     """
     with told(as_json):
-        template = _template(files or [], environment(env or []), tuple(profile or ()), config, named)
+        wanted = _Wanted(files or [], environment(env or []), tuple(profile or ()), loader.value if loader else None)
+        template = _template(wanted, config, named)
         for note in template.notes:
             typer.echo(f"note: {note}", err=True)
         say((to_json(template) if as_json else to_yaml(template)).rstrip("\n"))
 
 
-def _template(
-    files: list[Path], variables: Mapping[str, str], profiles: tuple[str, ...], config: Path | None, named: str | None
-) -> Template:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What was typed; a loader of None is the app's."""
+
+    files: list[Path]
+    variables: Mapping[str, str]
+    profiles: tuple[str, ...]
+    loader: Loader | None
+
+
+def _template(wanted: _Wanted, config: Path | None, named: str | None) -> Template:
     """Read as an app's template where there is a configuration, else as `docker compose` would."""
     try:
         path = calls.find_config(config)
     except OperatorError:
-        return read_alone(files or found_files(Path.cwd()), variables, profiles)
+        files = wanted.files or found_files(Path.cwd())
+        return read_alone(files, wanted.variables, wanted.profiles, loader=wanted.loader or "builtin")
     from splitter import daemon  # the other commands start faster without the whole house
 
     loaded = load_config(path)
     app = loaded.apps[calls.choose(loaded.apps, named)]
-    chosen = [str(file.absolute()) for file in files] or list(app.template_files)
-    return daemon.read_template(app, loaded.inline_templates, chosen, variables, profiles)
+    chosen = [str(file.absolute()) for file in wanted.files] or list(app.template_files)
+    return daemon.read_template(app, loaded.inline_templates, chosen, wanted.variables, wanted.profiles, wanted.loader)
 
 
 def read_alone(
-    files: list[Path], variables: Mapping[str, str], profiles: tuple[str, ...] = (), *, require_image: bool = True
+    files: list[Path],
+    variables: Mapping[str, str],
+    profiles: tuple[str, ...] = (),
+    *,
+    require_image: bool = True,
+    loader: Loader = "builtin",
 ) -> Template:
     """Return the template of `files` without any configuration.  Raises TemplateError."""
-    return load(
-        [str(file.absolute()) for file in files],
-        read=lambda path: Path(path).read_text(encoding="utf-8"),
+    request = Request(
+        files=tuple(str(file.absolute()) for file in files),
         environment={**os.environ, **variables},
         profiles=profiles,
         require_image=require_image,
     )
+    return read_template(request, lambda path: Path(path).read_text(encoding="utf-8"), loader)
 
 
 def found_files(folder: Path) -> list[Path]:

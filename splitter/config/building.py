@@ -99,6 +99,7 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         provisioner=app.provisioner,
         template_files=files,
         routes=_routes(name, app),
+        loader=app.loader,
         profiles=app.profiles,
         env_files=tuple(str(absolute(path, file)) for path in app.env_file),
         environment=dict(app.environment),

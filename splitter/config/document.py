@@ -235,6 +235,9 @@ class App(Section):
     """The Compose file of the first live stack, or several, merged in order. A deploy names its own files."""
     static: StaticTemplate | None = None
     """With `provisioner: static`, the servers themselves, instead of a template."""
+    loader: Literal["builtin", "compose-cli"] = "builtin"
+    """What reads templates: splitter itself, or `docker compose config` (2.20 or newer) before it, which must then be
+    installed where the daemon runs."""
     profiles: Texts = ()
     """The Compose profiles that are enabled."""
     env_file: Texts = ()
@@ -277,6 +280,8 @@ class App(Section):
         """Return what is wrong with where the first live stack comes from."""
         if self.static is not None and self.provisioner != "static":
             return [(("static",), f"provisioner {self.provisioner} makes its stacks from a template; write template")]
+        if self.loader == "compose-cli" and self.provisioner == "static":
+            return [(("loader",), "docker compose knows no servers that run already; write builtin, or remove it")]
         if self.static is not None and self.template:
             return [(("static",), "both template and static say where the servers are; keep one of them")]
         if self.static is None and not self.template:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from splitter.contracts import DrainLimits
 from splitter.errors import OperatorError
@@ -168,6 +168,8 @@ class AppOptions:
 
     `waits_for_adoption`: the first live stack is a running project that a person names, not one that is made.
 
+    `loader` is what reads templates: splitter itself, or `docker compose config` before it.
+
     `template_files` are absolute paths, merged in this order, of the first live stack; a deploy names its own.
     `environment` holds variables for templates; they win over those of `env_files` and of the daemon itself.
     """
@@ -184,3 +186,4 @@ class AppOptions:
     rollback_cost: CostLimits = CostLimits()
     on_stop: OnStop = OnStop.KEEP
     waits_for_adoption: bool = False
+    loader: Literal["builtin", "compose-cli"] = "builtin"

@@ -70,6 +70,15 @@ class TestStaticTemplate:
             name: '{"name": "old", "services": {"web": {"endpoints": ["127.0.0.1:9001", "[::1]:9002"]}}}'
         }
 
+    def test_is_nothing_for_compose(self) -> None:
+        """
+        Servers that run already stand in no file that Compose could read.
+        """
+        found = mistakes(STATIC.replace("static:", "loader: compose-cli\n        static:"))
+
+        assert "docker compose knows no servers that run already; write builtin, or remove it" in found[0]
+        assert read(with_app("loader: compose-cli")).apps["shop"].loader == "compose-cli"
+
     def test_is_for_static_apps_only(self) -> None:
         """
         A provisioner that makes stacks needs a template to make them from.
