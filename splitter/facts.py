@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 class Facts:
     """What is known, by service or by the key of a volume.  What is not known is left out.
 
-    `live_images` and `shadow_images` are image ids.  Where both are known they say whether the image is another one;
-    where one is, nobody can say; where neither is, equal names count as equal images.
+    `live_images` and `shadow_images` are image ids; what is still to be built has a text that is nobody's id.  Where
+    both are known they say whether the image is another one; where one is, nobody can say; where neither is, equal
+    names count as equal images.
     `volume_bytes` are the sizes of live's volumes.  `live_variables` and `shadow_variables` are the variables that
     images bring.  `lost_images` are the services of live whose image is not there any more, `drifted` the adopted ones
     of which it is not known whether they are what the template says.

@@ -2,20 +2,23 @@
 
 Rule 1: reads only; nothing is pulled to find out what it is.
 Rule 2: a plan never waits long and never fails for want of a fact.  What the engine does not say in time is not known.
-Rule 3: images are known all or not at all, since one id alone makes a service look as if it might have changed.
-A service that is built has no id before it is built, and one that live has no container of has nothing to compare with:
-of both, nothing is said.
+Rule 3: of a service that live has a container of, the id of live's image is known, so that the plan says `unknown`
+where nobody knows what the name of its image will mean.  One that live has no container of has nothing to compare with:
+of that, nothing is said.
+Rule 4: a service that is built has no id before it is built.  If live's image was built from the same (`contexts`), it
+is taken to have that one's; if from something else, that stands for its id.  An image that we did not build is silent.
 """
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from docker import APIClient
 
-from provisioners.docker import names
+from provisioners.docker import contexts, names
 from provisioners.docker.drift import Sync, drift
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.parts import Parts
@@ -24,9 +27,10 @@ from splitter.errors import EngineError
 from splitter.facts import NO_FACTS, Facts
 from splitter.model import StackId
 from splitter.placement import VolumeMode
-from splitter.template import Template
+from splitter.template import Build, Template
 
 LOOK_S_MAX = 10.0  # an engine walks through every file of every volume to say how large they are
+DIGITS = 12  # of a build: to tell two apart, by people too
 BUSY_PAUSE_S = 0.2  # it does so for one client at a time, and refuses the others
 
 Inspected = Mapping[str, Any]
@@ -65,16 +69,19 @@ async def _images(engine: Engine, parts: Parts, live: StackId, before: Template,
     adopted = await _adopted(engine, identity)
     made_of = await _made_of(engine, parts, identity, adopted)
     asked = {name: service.image for name, service in after.services.items() if service.image and not service.build}
+    builds = {name: service.build for name, service in after.services.items() if service.build}
     said = {name: before.services[name].image for name in adopted if name in before.services}
     known = await _inspected(engine, {*asked.values(), *said.values()}.union(*made_of.values()))
 
     single = {name: next(iter(ids)) for name, ids in made_of.items() if len(ids) == 1 and name in before.services}
     there = {name: known[image] for name, image in single.items() if image in known}
     wanted = {name: known[image] for name, image in asked.items() if image in known}
-    comparable = single.keys() & asked.keys()
+    built = await _built(builds, there)
+    wanted |= {name: there[name] for name, id_ in built.items() if id_ == there[name]["Id"]}
+    comparable = single.keys() & (asked.keys() | builds.keys())
     return Facts(
         live_images={name: there[name]["Id"] if name in there else single[name] for name in comparable},
-        shadow_images={name: wanted[name]["Id"] for name in comparable & wanted.keys()},
+        shadow_images=built | {name: wanted[name]["Id"] for name in comparable & wanted.keys()},
         live_variables={name: _variables(image) for name, image in there.items()},
         shadow_variables={name: _variables(image) for name, image in wanted.items()},
         lost_images=frozenset(name for name, ids in made_of.items() if not ids <= known.keys()),
@@ -85,6 +92,22 @@ async def _images(engine: Engine, parts: Parts, live: StackId, before: Template,
             if drift(before.services[name], before, container, known.get(image)).sync is Sync.UNKNOWN
         ),
     )
+
+
+async def _built(builds: Mapping[str, Build], there: Mapping[str, Inspected]) -> dict[str, str]:
+    """Return what `builds` would give, by service: the id of live's image, or what stands for another one's."""
+    give_up = threading.Event()
+    try:
+        known = {name: contexts.of_image(there[name]) for name in builds if name in there}
+        asked = [name for name, digest in sorted(known.items()) if digest]
+        digests = [await asyncio.to_thread(contexts.digest, builds[name], give_up) for name in asked]
+    finally:
+        give_up.set()
+    return {
+        name: there[name]["Id"] if digest == known[name] else f"build of {digest[:DIGITS]}"
+        for name, digest in zip(asked, digests, strict=True)
+        if digest
+    }
 
 
 async def _adopted(engine: Engine, identity: names.Identity) -> dict[str, list[Inspected]]:

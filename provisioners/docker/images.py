@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from docker import APIClient
 
-from provisioners.docker import names
+from provisioners.docker import contexts, names
 from provisioners.docker.containers import Image
 from provisioners.docker.engine import Engine, EngineRefusedError
 from splitter.contracts import StackOrder
@@ -38,6 +38,20 @@ class Images:
     def __init__(self, engine: Engine, *, pull: bool) -> None:
         self._engine = engine
         self._pull = pull
+
+    async def known(self, services: Iterable[Service], ids: Mapping[str, str]) -> dict[str, Image]:
+        """Return the images that a stack was made of before, by service; those that are gone are left out.
+
+        The name that the template has for one may mean another image by now.  It is said only where it does not.
+        """
+        found: dict[str, Image] = {}
+        for service in services:
+            id_ = ids.get(service.name, "")
+            was = await self._find(id_) if id_ else None
+            now = await self._find(service.image) if was and service.image else None
+            if was is not None:
+                found[service.name] = now if now is not None and now.id == was.id else was
+        return found
 
     async def missing(self, services: Collection[Service], *, pulls: Pulls) -> tuple[dict[str, Image], list[str]]:
         """Return the images that are there, by service, after pulling; and a sentence for each that cannot be had."""
@@ -154,6 +168,7 @@ class Images:
         progress(f"building image {tag} from {build.context}")
 
         def run(client: APIClient, give_up: threading.Event) -> None:
+            context = contexts.digest(build, give_up)
             with _dockerfile(build) as dockerfile:
                 lines = client.build(
                     path=build.context,
@@ -161,7 +176,7 @@ class Images:
                     dockerfile=dockerfile,
                     buildargs=dict(build.args),
                     target=build.target or None,
-                    labels={**build.labels, names.BUILT_FOR: built_for},
+                    labels={**build.labels, names.BUILT_FOR: built_for, names.CONTEXT: context},
                     cache_from=list(build.cache_from) or None,
                     network_mode=build.network or None,
                     platform=build.platform or service.platform or None,

@@ -39,7 +39,9 @@ SHARES = "splitter.shares"
 PRE_STOP = "splitter.pre-stop"
 ADOPTED = "splitter.adopted"
 COMPOSE_VOLUME = "com.docker.compose.volume"
+IMAGES = "splitter.images"
 BUILT_FOR = "splitter.built-for"  # on images alone: a container inherits its image's labels
+CONTEXT = "splitter.context"  # too
 
 _NOT_IN_CONFIG = ("build", "replicas", "depends_on", "static_endpoints")
 
@@ -97,7 +99,8 @@ class Identity:
     """What every part of a stack says about the stack, read and written as labels.
 
     `services` is what a whole stack cannot do without: replicas by service.  `shares` is what it has of others.
-    `adopted` names the containers of a stack that was not made by us, by service.
+    `adopted` names the containers of a stack that was not made by us, by service.  `images` are the ids of what each
+    service was made of: names of images move on, and a stack that is made again is made of the same.
     """
 
     installation: str
@@ -110,6 +113,7 @@ class Identity:
     routed: tuple[RoutedPort, ...]
     shares: Shares = NOTHING
     adopted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, order: StackOrder, installation: str, routed: Sequence[RoutedPort], shares: Shares = NOTHING) -> Self:
@@ -143,6 +147,7 @@ class Identity:
             ),
             shares=Shares.read(labels.get(SHARES, "")),
             adopted={name: tuple(each) for name, each in json.loads(labels.get(ADOPTED, "{}")).items()},
+            images=json.loads(labels.get(IMAGES, "{}")),
         )
 
     def containers(self) -> list[str]:
@@ -163,6 +168,7 @@ class Identity:
             SERVICES: json.dumps(dict(self.services)),
             ROUTED: json.dumps([[each.asked.service, each.asked.port, each.target] for each in self.routed]),
             "com.docker.compose.project": self.stack,
+            **({IMAGES: json.dumps(dict(self.images))} if self.images else {}),
             **({SHARES: text} if (text := self.shares.text()) else {}),
             **(
                 {ADOPTED: json.dumps({name: list(each) for name, each in self.adopted.items()})} if self.adopted else {}

@@ -40,11 +40,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the look before the leap found: what routes mean, how containers are reached, and what stands against it."""
+    """What the look before the leap found: what routes mean, how containers are reached, and what stands against it.
+
+    `images` are those that the stack was made of before, if it was.
+    """
 
     routed: tuple[names.RoutedPort, ...]
     reach: endpoints.Reach
     loan: Loan
+    images: Mapping[str, Image]
     renumbered: frozenset[str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
@@ -86,7 +90,10 @@ async def inspect(
     reach = await endpoints.reach(terms.endpoint, engine, info)
     loan = await sharing.loan(order)
     made = names.made(order, loan.shares)
-    found, problems = await images.missing(made.values(), pulls=pulls)
+    own = await sharing.parts.identity(order.id) if order.again else None
+    kept = await images.known(made.values(), own.images if own else {})
+    found, problems = await images.missing([each for each in made.values() if each.name not in kept], pulls=pulls)
+    found |= kept
     awaited = images.awaited(made.values(), found) if pulls == "never" else {}
     problems += loan.problems
     if not made:
@@ -117,7 +124,7 @@ async def inspect(
         short = await room.shortages(engine, sharing.parts, order, made.values(), loan, info)
         refusing = problems if terms.no_room == "refuse" else notes
         refusing += short
-    return Findings(tuple(routed), reach, loan, renumbered, tuple(problems), tuple(notes))
+    return Findings(tuple(routed), reach, loan, kept, renumbered, tuple(problems), tuple(notes))
 
 
 def _but_of(awaited: Collection[str], order: StackOrder) -> StackOrder:

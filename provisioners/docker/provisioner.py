@@ -7,7 +7,7 @@ a new daemon goes on with.  Containers of other installations and other apps are
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioners.docker import endpoints, names, preflight, room, sampling
@@ -180,10 +180,11 @@ class DockerProvisioner:
                 for note in found.notes:
                     progress(f"note: {note}")
                 shares = found.loan.shares
-                needed = names.made(order, shares).values()
+                needed = [each for name, each in names.made(order, shares).items() if name not in found.images]
                 built_for = names.built_for(self._installation, order.id)
-                images = await self._images.ensure(order, needed, built_for, progress)
-                identity = names.Identity.of(order, self._installation, found.routed, shares)
+                images = {**found.images, **await self._images.ensure(order, needed, built_for, progress)}
+                ids = {name: image.id for name, image in images.items()}
+                identity = replace(names.Identity.of(order, self._installation, found.routed, shares), images=ids)
                 draft = Draft(order, identity, images, found.reach, found.loan, kept, found.renumbered)
                 making = Making(self._engine, self._news, self._sharing, draft, progress)
                 return stack_of(await making.run())

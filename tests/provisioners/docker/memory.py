@@ -32,6 +32,7 @@ def refused(status: int, message: str) -> APIError:
 class World:
     """What is on the engine.
 
+    `moved` are the names of images that mean another one by now, with its id.
     `endings` are the exit codes of services that end at once, by name.  `aliases` are the names that containers have in
     each of their networks, `usage` is the memory that they use; both by the container's name.  `info` is what the
     engine says of itself beyond the least.  `commands` were run in containers, each with the container's name before
@@ -39,6 +40,7 @@ class World:
     """
 
     images: set[str] = field(default_factory=lambda: {"app:1"})
+    moved: dict[str, str] = field(default_factory=dict)
     containers: dict[str, dict[str, Any]] = field(default_factory=dict)
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -52,6 +54,13 @@ class World:
     exit_code: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def image_id(self, reference: str) -> str:
+        """Return the id of an image, which may be asked for by it.  Raises as the engine does."""
+        names = {f"sha256:{name}": name for name in self.images}
+        if reference not in self.images and reference not in names:
+            raise refused(404, f"No such image: {reference}")
+        return reference if reference in names else self.moved.get(reference, f"sha256:{reference}")
 
     def of(self, stack: str) -> list[str]:
         """Return the names of everything that carries the label of `stack`."""
@@ -148,9 +157,7 @@ class Client:
         return []
 
     def inspect_image(self, reference: str) -> dict[str, Any]:
-        if reference not in self._world.images:
-            raise refused(404, f"No such image: {reference}")
-        return {"Id": f"sha256:{reference}", "Config": {}, "Os": "linux", "Architecture": "amd64"}
+        return {"Id": self._world.image_id(reference), "Config": {}, "Os": "linux", "Architecture": "amd64"}
 
     def tag(self, image: str, repository: str, tag: str, force: bool = False) -> None:
         self._world.tags[f"{repository}:{tag}"] = image
@@ -212,8 +219,7 @@ class Client:
         world = self._world
         if name in world.containers:
             raise refused(409, f'Conflict. The container name "/{name}" is already in use.')
-        if config["Image"] not in world.images:
-            raise refused(404, f"No such image: {config['Image']}")
+        image = world.image_id(config["Image"])
         places = (config.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
         if len(places) > 1:
             raise refused(400, "Container cannot be connected to network endpoints: two of them")
@@ -223,7 +229,7 @@ class Client:
         world.containers[name] = {
             "Id": f"id-{next(world.numbers)}",
             "Name": f"/{name}",
-            "Image": f"sha256:{config['Image']}",
+            "Image": image,
             "Labels": dict(config.get("Labels") or {}),
             "Config": {"Labels": dict(config.get("Labels") or {}), "StopTimeout": 1},
             "HostConfig": {**config["HostConfig"], "RestartPolicy": config["HostConfig"].get("RestartPolicy") or {}},

@@ -224,6 +224,34 @@ class TestDeath:
             assert running == {"shop-r1-worker-1": False, "shop-r2-worker-1": True}
 
 
+class TestImages:
+    @pytest.mark.parametrize("lost", ["shop-r1-web-1", "shop-r1-db-1"])
+    async def test_that_live_is_made_of_stay_the_same(self, lost: str) -> None:
+        """
+        A name that means a newer image by now does not lead live to it: what is made again is made of the same.
+        """
+        world = await made(without=lost)
+        world.moved["app:1"] = "sha256:newer"
+
+        await run(world, make_live_again)
+
+        assert {each["Image"] for each in world.containers.values()} == {"sha256:app:1"}
+        assert await is_live_well(world)
+
+    async def test_that_are_gone_are_those_of_today(self) -> None:
+        """
+        Where the image of then is gone, live is made again of what its name means now: that is better than nothing.
+        """
+        world = await made(without="shop-r1-web-1")
+        for part in (*world.containers.values(), *world.networks.values(), *world.volumes.values()):
+            if "splitter.images" in part["Labels"]:
+                part["Labels"]["splitter.images"] = part["Labels"]["splitter.images"].replace("app:1", "app:0")
+
+        await run(world, make_live_again)
+
+        assert await is_live_well(world)
+
+
 class TestErrors:
     async def test_of_a_missing_image_come_before_anything_is_made(self) -> None:
         """

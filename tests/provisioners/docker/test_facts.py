@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from docker import APIClient
 
-from provisioners.docker import DockerProvisioner, names
+from provisioners.docker import DockerProvisioner, contexts, names
 from provisioners.docker import facts as room
 from provisioners.docker.engine import Engine
 from provisioners.docker.facts import facts
@@ -111,14 +112,46 @@ class TestImages:
 
     async def test_that_cannot_be_compared_have_none_either(self, engine: Engine) -> None:
         """
-        Of a service that is built, and of one that live has no container of, neither side is known.
+        Of a service that live has no container of, neither side is known.
         """
-        built = server(image="web:1", build=Build("/srv"))
-        after = template(built, server("new", image="redis:stable"))
+        after = template(server("new", image="redis:stable"))
 
-        known = await found(engine, after, replace(after, services={"web": built}))
+        known = await found(engine, after, after)
 
         assert (known.live_images, known.shadow_images) == ({}, {})
+
+    async def test_of_builds_are_those_of_live_where_nothing_differs(
+        self, dockerd: Dockerd, engine: Engine, tmp_path: Path
+    ) -> None:
+        """
+        A build of the same files is taken for live's image, one of other files is another image.
+        """
+        (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+        built = template(server(build=Build(str(tmp_path))))
+        labels = {names.CONTEXT: contexts.digest(Build(str(tmp_path)), threading.Event())}
+        dockerd.answers["GET /images/sha256:w1/json"] = [(200, {"Id": "sha256:w1", "Config": {"Labels": labels}})]
+
+        before = await found(engine, built, built)
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nENV A=1\n")
+        after = await found(engine, built, built)
+
+        assert before.live_images == before.shadow_images == after.live_images == {"web": "sha256:w1"}
+        (change,) = plan(built, built, facts=after).change_set.changes
+        assert (change.action, change.cause) == (Action.REPLACE, Cause.IMAGE)
+        assert change.fields[0].before == "sha256:w1"
+        assert str(change.fields[0].after).startswith("build of ")
+
+    async def test_of_builds_by_somebody_else_are_unknown(self, engine: Engine, tmp_path: Path) -> None:
+        """
+        An image without our label, as Compose builds them, says nothing of what it was built from.
+        """
+        (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+        built = template(server(build=Build(str(tmp_path))))
+
+        known = await found(engine, built, built)
+
+        assert (known.live_images, known.shadow_images) == ({"web": "sha256:w1"}, {})
+        assert [change.action for change in plan(built, built, facts=known).change_set.changes] == [Action.UNKNOWN]
 
     async def test_of_replicas_that_differ_have_none(self, dockerd: Dockerd, engine: Engine) -> None:
         """

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -231,11 +232,20 @@ class TestCreate:
         (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nARG COLOUR\nENV COLOUR=$COLOUR\nEXPOSE 8000\n")
         built = server(image="", build=Build(str(tmp_path), args={"COLOUR": "green"}), ports=())
 
-        await provisioner.create(order(app, template(built), WEB), quiet)
+        first = order(app, template(built), WEB)
+        await provisioner.create(first, quiet)
 
         made = client.inspect_container(f"{app}-r1-web-1")
         assert f"{app}-r1-web" == made["Config"]["Image"]
         assert "COLOUR=green" in made["Config"]["Env"]
+        same = await provisioner.facts(first.id, first.template, first.template)
+        (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nENV COLOUR=red\n")
+        other = await provisioner.facts(first.id, first.template, first.template)
+        assert same.live_images == same.shadow_images == other.live_images == {"web": made["Image"]}
+        assert other.shadow_images["web"].startswith("build of ")
+        client.remove_container(f"{app}-r1-web-1", force=True)
+        await provisioner.create(replace(first, again=True), quiet)
+        assert made["Image"] == client.inspect_container(f"{app}-r1-web-1")["Image"]
         await provisioner.retire(StackId(f"{app}-r1"))
         assert client.images(name=f"{app}-r1-web") == []
 
