@@ -1,9 +1,12 @@
 """Metrics: what Prometheus reads."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from splitter.admin.metrics import BUCKETS_S, Figures, histogram, renderer
@@ -15,6 +18,7 @@ from splitter.proxy.standing import ProbeLimits, Standing
 from splitter.rollout.status import Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, FakeController
 
+PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 LINES = SimpleNamespace(written=8, lost=2)
 ILL = Standing()
 ILL.probed("", ProbeLimits(1, 1))
@@ -23,9 +27,9 @@ ILL.eject(0, 10)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -> Samples:
-    """Return every sample of one scrape by its name and labels."""
-    figures = Figures(
+def figures(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -> Figures:
+    """Return the figures of a daemon that has something of everything."""
+    return Figures(
         {"shop": FakeController(now=status).controller()},
         ledger,
         lambda: (is_ready, ""),
@@ -36,7 +40,11 @@ def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -
         standings=lambda stack: {Endpoint("10.0.0.7", 80): ILL, Endpoint("10.0.0.8", 80): Standing()},
         certificates=lambda: {"/tls/a.pem": datetime(2030, 1, 1, tzinfo=UTC)},
     )
-    body, content_type = renderer(figures)()
+
+
+def scraped(ledger: Ledger, status: Status = SPLITTING, is_ready: bool = True) -> Samples:
+    """Return every sample of one scrape by its name and labels."""
+    body, content_type = renderer(figures(ledger, status, is_ready))()
     assert content_type.startswith("text/plain")
     families = list(text_string_to_metric_families(body.decode()))
     assert len({family.name for family in families}) == len(families)
@@ -277,3 +285,36 @@ class TestHistogram:
         assert dict(buckets)["0.001"] == 2
         assert dict(buckets)["0.0025"] == 3
         assert total_s == 0.003001
+
+
+class TestPage:
+    def test_says_what_every_metric_is(self) -> None:
+        """
+        docs/metrics.md has one row for each, with the words of the scrape itself, and no row for what is not there.
+        """
+        rows = re.findall(r"^\| `splitter_.*$", PAGE.read_text(), re.MULTILINE)
+
+        assert sorted(rows) == sorted(row(family) for family in figures(ledger()).collect())
+
+    def test_names_are_as_prometheus_wants_them(self) -> None:
+        """
+        A counter ends in `_total`, what has a unit ends with the base unit, and every help is a sentence.
+        """
+        for family in figures(ledger()).collect():
+            name = scraped_name(family)
+
+            assert re.fullmatch(r"splitter_[a-z_]+", name)
+            assert name.endswith("_total") == (family.type == "counter")
+            assert not re.search(r"_(ms|us|milliseconds|percent|kb|mb)(_|$)", name)
+            assert family.documentation.endswith(".")
+
+
+def row(family: Metric) -> str:
+    """Return the row of the page for a family of metrics."""
+    labels = ", ".join(f"`{label}`" for label in family._labelnames)  # type: ignore[attr-defined]
+    return f"| `{scraped_name(family)}` | {family.type} | {labels} | {family.documentation} |"
+
+
+def scraped_name(family: Metric) -> str:
+    """Return the name that is scraped: a counter's has an ending that its family's has not."""
+    return f"{family.name}_total" if family.type == "counter" else family.name
