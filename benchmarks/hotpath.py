@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import random
 import time
+from collections.abc import Sequence
+from itertools import cycle
 from typing import cast
 
 from splitter.kpi import Ledger
@@ -32,6 +34,10 @@ _BROWSER = (
     b"Referer: https://shop.example/\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n"
     b"Cookie: session=0123456789abcdef0123456789abcdef; splitter=fedcba9876543210fedcba9876543210\r\n\r\n"
 )
+# Of as many clients, in turn on each connection.
+_MIXED = [_BROWSER.replace(b"splitter=fedcba98", b"splitter=%08x" % number) for number in range(64)]
+# No two are alike, as far as anybody remembers.
+_STRANGERS = [_BROWSER.replace(b"session=01234567", b"session=%08x" % number) for number in range(20_000)]
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 06 May 2024 07:08:09 GMT\r\nContent-Type: text/plain\r\n"
     b"Content-Length: 17\r\nConnection: keep-alive\r\n\r\nhello from origin"
@@ -73,7 +79,7 @@ class Owner:
 class Bench:
     """Clients in front of a split, and connections to both of its stacks."""
 
-    def __init__(self, sticky: Sticky | None, request: bytes) -> None:
+    def __init__(self, sticky: Sticky | None, requests: Sequence[bytes]) -> None:
         ledger = Ledger(time.monotonic)
         stacks = [self._stack(1), self._stack(2)]
         for stack in stacks:
@@ -85,7 +91,7 @@ class Bench:
         self._clients = [ClientConnection(self._gateway, Owner()) for _ in range(CONNECTIONS)]
         for client in self._clients:
             client.connection_made(Wire())
-        self._request = request
+        self._next = cycle(requests).__next__
         self._servers: list[UpstreamConnection] = []
         for arm in table.routes[0].arms:
             pool = self._gateway.lane(arm).pick()
@@ -98,7 +104,7 @@ class Bench:
     async def turn(self) -> None:
         """Let every client send a request, and the stacks answer all of them."""
         for client in self._clients:
-            client.data_received(self._request)
+            client.data_received(self._next())
         await asyncio.sleep(0)
         for server in self._servers:
             if server._requester is not None:  # noqa: SLF001 - a stand-in for the socket, which would know
@@ -133,14 +139,16 @@ async def cost_us(bench: Bench, rounds: int) -> float:
 
 
 async def main(rounds: int) -> None:
-    """Print the cost of a request, for two kinds of clients."""
+    """Print the cost of a request, for each kind of clients."""
     sticky = Sticky(StickyBy.COOKIE, "splitter")
-    for name, request, by in (
-        ("bare head, split by chance", _BARE, None),
-        ("browser's head, split by chance", _BROWSER, None),
-        ("browser's head, split by cookie", _BROWSER, sticky),
+    for name, requests, by in (
+        ("bare head, split by chance", [_BARE], None),
+        ("browser's head, split by chance", [_BROWSER], None),
+        ("browser's head, split by cookie", [_BROWSER], sticky),
+        ("browsers' heads, split by cookie, 64 clients mixed", _MIXED, sticky),
+        ("browsers' heads, split by cookie, strangers", _STRANGERS, sticky),
     ):
-        print(f"{name}: {await cost_us(Bench(by, request), rounds):.2f} µs")
+        print(f"{name}: {await cost_us(Bench(by, requests), rounds):.2f} µs")
 
 
 if __name__ == "__main__":
