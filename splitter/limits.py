@@ -13,6 +13,9 @@ CONTENT_LENGTH_DIGITS_MAX = 18  # stays below 2**63 on every peer that we stand 
 CHUNK_SIZE_DIGITS_MAX = 15
 CHUNK_LINE_BYTES_MAX = 256  # size, extension and CRLF: nobody sends longer ones for a good reason
 CHUNK_EXTENSION_BYTES_MAX = 16 * 1024  # of all chunks of a body: they are dropped, so they may not cost for ever
+FORMER_BLOCKS_MAX = 1_024  # field lines of former requests that are remembered: those of so many clients at a time
+FORMER_BLOCK_BYTES_MAX = 4 * 1024  # longer ones are not: so at most 12 MiB, with what stacks get for them
+FORMER_SPAN_S = 30.0  # unused; they hold cookies
 TRAILER_BYTES_MAX = 8 * 1024
 INTERIM_RESPONSES_MAX = 16  # 1xx per exchange; an unproven stack may send them for ever
 

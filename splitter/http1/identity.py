@@ -25,9 +25,11 @@ class Peer:
     """The other end of a client's connection.  Made once for it, never changed.
 
     `default_host` is the host for clients of HTTP/1.0 that name none: the address that the connection came in by.
+    `told` are the lines of it that stacks get whatever the request; where they are equal, peers differ in
+    `default_host` alone.
     """
 
-    __slots__ = ("_lines", "_node", "address", "default_host", "is_trusted", "port", "scheme")
+    __slots__ = ("_node", "address", "default_host", "is_trusted", "port", "scheme", "told")
 
     def __init__(self, address: str, local: str, port: int, scheme: str, *, is_trusted: bool) -> None:
         self.address = address
@@ -39,7 +41,7 @@ class Peer:
         self._node = (
             b'for="%b";proto=%b' % (node, self.scheme) if b":" in node else b"for=%b;proto=%b" % (node, self.scheme)
         )
-        self._lines = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %b\r\n" % (
+        self.told = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %b\r\n" % (
             address.encode("ascii"),
             self.scheme,
             self.port,
@@ -48,7 +50,7 @@ class Peer:
     def lines(self, host: bytes, claims: Claims) -> bytes:
         """Return the lines that tell a stack who asks, for `host`; `claims` are the peer's own such lines."""
         if not claims or not self.is_trusted:
-            return b'%bX-Forwarded-Host: %b\r\nForwarded: %b;host="%b"\r\n' % (self._lines, host, self._node, host)
+            return b'%bX-Forwarded-Host: %b\r\nForwarded: %b;host="%b"\r\n' % (self.told, host, self._node, host)
         said: dict[bytes, bytes] = {}
         for name, value in claims:
             said[name] = said[name] + b", " + value if name in said else value

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Protocol
 
-from splitter.http1.head import RequestHead
+from splitter.http1.head import RequestFields
+from splitter.proxy.former import Former
 from splitter.proxy.replies import Reply
 from splitter.proxy.tunnel import Tunnel
 
@@ -11,14 +12,16 @@ from splitter.proxy.tunnel import Tunnel
 class Client(Protocol):
     """The client's side of an exchange.
 
-    `persists`: the client's connection may carry another request.  `address` tells clients apart.
+    `persists`: the client's connection may carry another request.  `address` tells clients apart.  `former` is what is
+    known of the present request's field lines.
     """
 
     transport: asyncio.Transport
     address: str
+    former: Former
     persists: bool
 
-    def is_secure(self, head: RequestHead) -> bool:
+    def is_secure(self, fields: RequestFields) -> bool:
         """Return whether the client speaks TLS, with us or with a proxy in front."""
 
     @property

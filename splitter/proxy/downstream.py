@@ -21,6 +21,7 @@ from typing import Protocol, cast
 from splitter.errors import DownstreamError
 from splitter.http1 import forwarding
 from splitter.http1.body import RequestBody
+from splitter.http1.fields import HeadLimits
 from splitter.http1.head import RequestFields, RequestHead, parse_request, request_end
 from splitter.http1.identity import Peer
 from splitter.http1.preamble import Preamble
@@ -28,6 +29,7 @@ from splitter.http1.upgrade import wanted
 from splitter.proxy.access import CLIENT_LEFT, AccessLog, unread
 from splitter.proxy.deadlines import NEVER, Timed
 from splitter.proxy.exchange import Exchange
+from splitter.proxy.former import NOBODY
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.replies import (
     BODY_TIMEOUT,
@@ -76,8 +78,6 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_body_bytes",
         "_body_since",
         "_exchange",
-        "_former",
-        "_former_lines",
         "_gateway",
         "_inbox",
         "_is_ended",
@@ -93,6 +93,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_tunnel",
         "_unsent",
         "address",
+        "former",
         "is_full",
         "persists",
         "transport",
@@ -116,8 +117,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._unsent = 0  # of what was written, when last looked at
         self._is_ended = False  # the client has closed its side
         self._is_serving = False  # `_serve` is running, further up the stack
-        self._former: RequestFields | None = None  # of the former request, and as a stack gets them
-        self._former_lines = b""
+        self.former = NOBODY  # of the present request, and between two of the one before
         self._tunnel: Tunnel | None = None  # to which the connection belongs for the rest of its life
         # Per request.
         self._exchange: Exchange | None = None
@@ -129,9 +129,9 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._body_bytes = 0  # since `_body_since`, a tick
         self._body_since = 0
 
-    def is_secure(self, head: RequestHead) -> bool:
+    def is_secure(self, fields: RequestFields) -> bool:
         """Return whether the client speaks TLS, with us or with a proxy that says so."""
-        return self._peer.is_secure(head.fields.claims)
+        return self._peer.is_secure(fields.claims)
 
     # What the event loop and the wheel say.
 
@@ -192,6 +192,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._owner.closed(self)
         self._inbox = b""
         self._abandon()
+        self.former = NOBODY
 
     def pause_writing(self) -> None:
         """Hold the stack: the client is slower."""
@@ -334,7 +335,7 @@ class ClientConnection(asyncio.Protocol, Timed):
             if end < 0:
                 self._await_head(data)
                 return False
-            head = parse_request(data, end, self._former, self._gateway.times.head_limits)
+            head = parse_request(data, end, self.former.fields, self._gateway.times.head_limits, self._read_fields)
         except DownstreamError as error:
             self._minor, self._is_to_head = 1, False
             self._refuse(to_client_fault(error))
@@ -344,6 +345,11 @@ class ClientConnection(asyncio.Protocol, Timed):
         except DownstreamError as error:
             self._refuse(to_client_fault(error))
         return True
+
+    def _read_fields(self, block: bytes, minor: int, limits: HeadLimits) -> RequestFields:
+        """Return what field lines say that are not those of the former request here."""
+        self.former = former = self._gateway.formers.read(block, minor, limits)
+        return former.fields
 
     def _await_head(self, data: bytes) -> None:
         """Wait for the rest of a head, with a deadline from its first byte."""
@@ -391,20 +397,27 @@ class ClientConnection(asyncio.Protocol, Timed):
 
     def _outgoing(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:
         """Return the head as a stack gets it."""
-        fields = head.fields
-        if fields is self._former and head.kept is fields.kept:
-            lines = self._former_lines
+        fields, former = head.fields, self.former
+        if former.told == self._peer.told and head.kept is fields.kept:
+            lines = former.lines
+            self.address = former.address
         else:
-            lines = forwarding.request_fields(head, self._peer, self._gateway.name, protocols)
-            self._former = fields if head.kept is fields.kept else None  # the target named another host
-            self._former_lines = lines
-            if self._peer.is_trusted:
-                self.address = self._peer.client(fields.claims, self._gateway.options.trusted_peers)
+            lines = self._meet(head, protocols)
         self._request_id = request_id = fields.request_id or self._gateway.next_request_id()
         if fields.traceparent is None:
             return forwarding.request_head(head, lines, request_id)
         trace = forwarding.trace_line(fields.traceparent, secrets.token_hex(24).encode())
         return forwarding.request_head(head, lines, request_id, trace)
+
+    def _meet(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:
+        """Return the field lines as a stack gets them of this peer, and remember them where the next may be alike."""
+        fields, peer = head.fields, self._peer
+        lines = forwarding.request_fields(head, peer, self._gateway.name, protocols)
+        if peer.is_trusted:
+            self.address = peer.client(fields.claims, self._gateway.options.trusted_peers)
+        is_usual = head.kept is fields.kept and fields.host  # nothing in them is this request's or connection's own
+        self.former.meet(peer.told if is_usual else b"", lines, self.address)
+        return lines
 
     def _read_on(self, data: bytes) -> None:
         """Send more of the body on."""

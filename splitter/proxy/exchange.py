@@ -421,7 +421,8 @@ class Exchange:
 
     def _choose(self, route: Route) -> Choice | None:
         """Return who serves, where that depends on the request."""
-        choice, self._client_key, self._new_key_line = choose(route, self._head, self._client)
+        client = self._client
+        choice, self._client_key, self._new_key_line = choose(route, client.former, client)
         return choice
 
     def _mirror(self, route: Route, piece: bytes) -> None:

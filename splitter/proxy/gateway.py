@@ -23,6 +23,7 @@ from splitter.model import Endpoint, StackId
 from splitter.proxy.access import AccessLog
 from splitter.proxy.deadlines import TICK_S, Deadlines
 from splitter.proxy.dialing import Caller, Dial
+from splitter.proxy.former import Formers
 from splitter.proxy.mirror import Mirror
 from splitter.proxy.options import ProxyOptions
 from splitter.proxy.outbox import Outbox
@@ -96,6 +97,7 @@ class Gateway:
         self.options = options
         self.times = Times(options)
         self.deadlines = Deadlines()
+        self.formers = Formers(self.deadlines)
         self.outbox = Outbox(monotonic)
         self.counters = Counters()
         self.date_line = _date_line()
