@@ -220,6 +220,22 @@ class TrafficSwitch(Protocol):
         ...
 
 
+class RequestParking(Protocol):
+    """Lets new requests of an app wait, unsent: the data plane."""
+
+    def park(self, app: str, within_s: float, told: Callable[[int, str], None]) -> None:
+        """Let them wait for so long at most; `told` is called when they go on by themselves: how many, and why."""
+        ...
+
+    def unpark(self, app: str) -> int:
+        """Let them go on, and return how many waited.  Idempotent."""
+        ...
+
+    def waiting(self, app: str) -> tuple[int, float] | None:
+        """Return how many wait, and for how many seconds at most; None while the app is not parked."""
+        ...
+
+
 class KpiSource(Protocol):
     """Figures of every stack that serves."""
 

@@ -133,9 +133,9 @@ class Daemon:
         await stack.enter_async_context(_tasks({name: one.run() for name, one in self.controllers.items()}))
         for listener in self.listeners:
             stack.push_async_callback(listener.close, DRAIN_TIMEOUT_S)
-        stack.callback(self.gateway.parking.unpark_all)
+        stack.callback(self.gateway.parking.unpark_all, "the daemon stops")
         admin = self.config.admin
-        door = api.Door(self.is_ready, metrics.renderer(self._figures()), self.gateway.parking)
+        door = api.Door(self.is_ready, metrics.renderer(self._figures()))
         await stack.enter_async_context(open_doors(admin.socket, admin.bind, admin.token, self.controllers, door))
 
     def _figures(self) -> metrics.Figures:
@@ -183,6 +183,7 @@ class Daemon:
             planner=partial(compare, app),
             clock=self.clock,
             judges=Judge,
+            parking=self.gateway.parking,
             forget=self._forget,
             health=self.health.trouble,
         )

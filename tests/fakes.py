@@ -368,6 +368,28 @@ class FakeAlerts:
         return [alert.kind for alert in self.sent]
 
 
+class FakeParking:
+    """Parks apps with as many requests as `requests` says, until somebody lets them go: a test does, for the clock."""
+
+    def __init__(self) -> None:
+        self.parked: dict[str, tuple[float, Callable[[int, str], None]]] = {}
+        self.requests = 3
+
+    def park(self, app: str, within_s: float, told: Callable[[int, str], None]) -> None:
+        self.parked[app] = within_s, told
+
+    def unpark(self, app: str) -> int:
+        return self.requests if self.parked.pop(app, None) else 0
+
+    def waiting(self, app: str) -> tuple[int, float] | None:
+        return (self.requests, self.parked[app][0]) if app in self.parked else None
+
+    def expire(self, app: str) -> None:
+        """Let the time of `app` be up."""
+        _, told = self.parked.pop(app)
+        told(self.requests, "its time is up")
+
+
 class FakeJudges:
     """Makes judges that say what a test has written on `says`, by the age of the judge in ticks.
 

@@ -16,7 +16,7 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -51,18 +51,7 @@ class Door:
 
     is_ready: Callable[[], tuple[bool, str]]
     metrics: Callable[[], tuple[bytes, str]]
-    parking: "Parking"
     token: str | None = None
-
-
-class Parking(Protocol):
-    """Lets an app's requests wait: the data plane."""
-
-    def park(self, app: str, within_s: float) -> None:
-        """Let new requests of `app` wait for so long at most."""
-
-    def unpark(self, app: str) -> int:
-        """Let them go on, and return how many waited."""
 
 
 CONTROLLERS: web.AppKey[Mapping[str, Controller]] = web.AppKey("controllers", Mapping)
@@ -318,20 +307,17 @@ async def _adopt(request: web.Request) -> web.Response:
 
 
 async def _park(request: web.Request) -> web.Response:
-    """Let the app's new requests wait.  No fact of a rollout, hence not in the journal but in the log."""
-    app = _controller(request).status().app
+    controller = _controller(request)
     body = _ParkBody.model_validate(await _json(request))
-    request.app[DOOR].parking.park(app, body.for_s)
-    log.warning("%s: new requests wait for at most %g s (%s: %s)", app, body.for_s, body.by or _peer(request), body.why)
-    return web.json_response({"app": app, "parked": True, "for_s": body.for_s})
+    await controller.parking.park(body.for_s, body.by or _peer(request), body.why)
+    return web.json_response({"app": controller.status().app, "parked": True, "for_s": body.for_s})
 
 
 async def _unpark(request: web.Request) -> web.Response:
-    app = _controller(request).status().app
+    controller = _controller(request)
     body = _Body.model_validate(await _json(request))
-    waited = request.app[DOOR].parking.unpark(app)
-    log.warning("%s: %d requests that waited go on (%s: %s)", app, waited, body.by or _peer(request), body.why)
-    return web.json_response({"app": app, "parked": False, "waited": waited})
+    waited = controller.parking.unpark(body.by or _peer(request), body.why)
+    return web.json_response({"app": controller.status().app, "parked": False, "waited": waited})
 
 
 async def _command(request: web.Request) -> web.Response:

@@ -35,6 +35,8 @@ _VERDICT: Final = {"non_inferior": ("proven", "green"), "worse": ("worse", "bold
 def status_view(status: Json) -> Group:
     """Return everything that there is to see of one app's status."""
     parts: list[Text | Table | _Rows] = [_header(status), _stacks(status)]
+    if status["parked"]:
+        parts.append(Text(_parked(status["parked"]), style="yellow"))
     if status["mirror"] and status["shadow"]:
         parts.append(Text(_mirror(status["mirror"])))
     if status["evidence"] and status["shadow"]:
@@ -125,6 +127,14 @@ def _memory(uses: Json | None) -> str:
 
 def _milliseconds(micros: int) -> str:
     return f"{micros / 1000:.0f} ms" if micros >= 10_000 else f"{micros / 1000:.1f} ms"
+
+
+def _parked(parked: Json) -> str:
+    """Return whose requests wait, for whom and how long, in a line."""
+    count = parked["requests"]
+    waiting = f"{count:,} request{'s wait' if count != 1 else ' waits'}".replace(",", "\u202f")
+    why = f": {parked['why']}" if parked["why"] else ""
+    return f"parked  {waiting}, {about(parked['left_s'])} more at most ({parked['by']}{why})"
 
 
 def _mirror(mirror: Json) -> str:

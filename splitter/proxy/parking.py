@@ -17,7 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from splitter.limits import UNPARKED_PER_TURN
-from splitter.proxy.deadlines import Deadlines, Timed, ticks
+from splitter.proxy.deadlines import TICK_S, Deadlines, Timed, ticks
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,14 @@ class Parkable(Protocol):
         """End: splitter itself could not go on."""
 
 
+Told = Callable[[int, str], None]
+"""Hears how many requests go on without an order, and why."""
+
+
+def _untold(waited: int, why: str) -> None:
+    """Keep it to ourselves."""
+
+
 class Parking:
     """Which apps are parked.  `lots` is empty most of the time, and read once per request."""
 
@@ -43,10 +51,14 @@ class Parking:
         self._room = room
         self.lots: dict[str, Lot] = {}  # by app
 
-    def park(self, app: str, within_s: float) -> None:
-        """Let new requests of `app` wait, unsent, for so long at most; from now on, if they wait already."""
+    def park(self, app: str, within_s: float, told: Told = _untold) -> None:
+        """Let new requests of `app` wait, unsent, for so long at most; from now on, if they wait already.
+
+        `told` hears how many go on, and why, where that is nobody's order.
+        """
         if app not in self.lots:
             self.lots[app] = Lot(self._room, partial(self._forget, app))
+        self.lots[app].told = told
         self._deadlines.within(self.lots[app], ticks(within_s))
 
     def unpark(self, app: str) -> int:
@@ -59,10 +71,15 @@ class Parking:
         lot.open()
         return waited
 
-    def unpark_all(self) -> None:
+    def unpark_all(self, why: str) -> None:
         """Let the requests of every app go on."""
-        for app in list(self.lots):
-            self.unpark(app)
+        for app, lot in list(self.lots.items()):
+            lot.told(self.unpark(app), why)
+
+    def waiting(self, app: str) -> tuple[int, float] | None:
+        """Return how many requests of `app` wait, and for how many seconds at most; None while it is not parked."""
+        lot = self.lots.get(app)
+        return (lot.parked, max(0, lot.deadline - self._deadlines.tick - 1) * TICK_S) if lot is not None else None
 
     def counts(self) -> Mapping[str, int]:
         """Return how many requests of each parked app wait."""
@@ -75,13 +92,14 @@ class Parking:
 class Lot(Timed):
     """The parked requests of one app.  `expire` and `open` end it; a lot is used once."""
 
-    __slots__ = ("_on_open", "_requests", "_room")
+    __slots__ = ("_on_open", "_requests", "_room", "told")
 
     def __init__(self, room: int, on_open: Callable[[], None]) -> None:
         """`on_open` is called before the first request goes on: those who come then are not parked here."""
         super().__init__()
         self._room = room
         self._on_open = on_open
+        self.told: Told = _untold
         self._requests: dict[Parkable, None] = {}
 
     @property
@@ -102,7 +120,9 @@ class Lot(Timed):
 
     def expire(self) -> None:
         """Let everything go on: the time is up."""
+        waited = self.parked
         self.open()
+        self.told(waited, "its time is up")
 
     def open(self) -> None:
         """Let everything go on."""

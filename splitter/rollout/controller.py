@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from splitter.change.plan import Plan
-from splitter.contracts import AlertSink, Clock, FoundStack, KpiSource, Provisioner, TrafficSwitch
+from splitter.contracts import AlertSink, Clock, FoundStack, KpiSource, Provisioner, RequestParking, TrafficSwitch
 from splitter.errors import EngineError, SplitterError, StateError
 from splitter.judge.plan import JudgePlan
 from splitter.model import ServicePort, StackId
@@ -34,6 +34,7 @@ from splitter.rollout.machine import SHADOW_SERVES
 from splitter.rollout.machine import Command as Command  # the faces ask for it here
 from splitter.rollout.options import AppOptions
 from splitter.rollout.pacing import Moment, due
+from splitter.rollout.parking import Parking
 from splitter.rollout.planning import Planner, TemplateReader
 from splitter.rollout.recovery import reconcile
 from splitter.rollout.report import Report
@@ -64,6 +65,7 @@ class Controller:
         planner: Planner,
         clock: Clock,
         judges: Judges,
+        parking: RequestParking,
         forget: Callable[[StackId], None] = lambda stack: None,
         health: Callable[[StackId], str] = lambda stack: "",
     ) -> None:
@@ -116,6 +118,7 @@ class Controller:
             self._steering,
         )
         self._incidents = Incidents(app.name, self._chronicle, self._stacks, self._effects, self._steering)
+        self.parking = Parking(app.name, parking, self._chronicle, clock, self._desk.in_turn, self._put_note)
         self._has_tick = False  # one waits in the inbox
 
     # --- For the daemon ----------------------------------------------------------------------------------------------
@@ -156,6 +159,7 @@ class Controller:
             self._sampling,
             self._health,
             self._steering.trouble,
+            self.parking.status,
         )
 
     async def events(self, after_seq: int = 0) -> list[Event]:
@@ -382,8 +386,8 @@ class Controller:
         else:
             await self._inbox.ask(partial(self._chronicle.write, kind, rollout=rollout, data=data))
 
-    def _put_note(self, kind: Kind, rollout: str, data: Mapping[str, Any]) -> None:
-        self._inbox.put(partial(self._incidents.note, kind, rollout, data))
+    def _put_note(self, kind: Kind, rollout: str, data: Mapping[str, Any], by: str = "splitter") -> None:
+        self._inbox.put(partial(self._incidents.note, kind, rollout, data, by))
 
     async def _keep_ticking(self) -> None:
         while True:

@@ -6,7 +6,7 @@ Rule 2: what cannot be done is refused with a sentence that says what can, and c
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -115,6 +115,13 @@ class Desk:
         """Carry out what a person orders."""
         self._check_open()
         await self._inbox.ask(partial(self._command, command, by, why, change_set))
+
+    async def in_turn(self, order: Callable[[], Awaitable[None]]) -> None:
+        """Carry out an order that moves no rollout.  Raises RefusedError, StateError."""
+        self._check_open()
+        if self._steering.trouble:
+            raise StateError(self._steering.trouble)
+        await self._inbox.ask(order)
 
     # --- In turn -----------------------------------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ class Kind(StrEnum):
     RETIRE_ORDERED = "retire_ordered"
     RETIRED = "retired"
     RETIRE_FAILED = "retire_failed"
+    PARKED = "parked"
+    UNPARKED = "unparked"
 
 
 VERSIONS: Final[Mapping[Kind, int]] = {
@@ -172,6 +174,8 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.RETIRE_ORDERED: "{stack} is to be removed: {reason}",
     Kind.RETIRED: "{stack} is removed{staying}",
     Kind.RETIRE_FAILED: "{stack} could not be removed (attempt {attempt}): {reason}; the next attempt is in {retry}",
+    Kind.PARKED: "{by} parked {app}: new requests wait, for {limit} at most{because}",
+    Kind.UNPARKED: "{by} lets the requests of {app} go on after {took} ({waited} waited){because}",
 }
 
 _NEXT: Final[Mapping[str, str]] = {

@@ -124,10 +124,10 @@ class Incidents:
         else:
             self._owes_routes = False
 
-    async def note(self, kind: Kind, rollout: str, data: Mapping[str, Any]) -> None:
+    async def note(self, kind: Kind, rollout: str, data: Mapping[str, Any], by: str = "splitter") -> None:
         """Write a note that nothing depends on, and alert where it is about the engine."""
         try:
-            event = await self._chronicle.write(kind, rollout=rollout, data=data)
+            event = await self._chronicle.write(kind, rollout=rollout, by=by, data=data)
         except StateError as error:
             log.warning("%s: a note was lost: %s", self._app, error)
         else:

@@ -58,6 +58,17 @@ class MirrorStatus:
     shadow_p50_us: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ParkedStatus:
+    """New requests of the app wait: `requests` at present, for `left_s` at most; `by` whom, `why`, and since `at`."""
+
+    requests: int
+    left_s: float
+    by: str
+    why: str
+    at: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """One app.  `state` is that of the last rollout, empty before the first; `rollout` is its id.
@@ -66,8 +77,8 @@ class Status:
     outside of a split.  `deadline` is when the present state ends at the latest, `standby_until` when the way back
     ends.  `evidence`, `score`, `forecasts`, `gates` (why a promotion waits) and `warnings` are the judge's last,
     `verdict_in_s` its guess.  `rollback_cost` has `level`, `points` and `reasons`, `notes` are what the plan
-    remarked.  `commands` are those that are legal
-    now.  `trouble` is why decisions cannot be taken at present, empty when they can.
+    remarked.  `commands` are those that are legal now.  `parked` is None while requests are served.  `trouble` is why
+    decisions cannot be taken at present, empty when they can.
     """
 
     app: str
@@ -99,6 +110,7 @@ class Status:
     last_event: str = ""
     last_seq: int = 0
     commands: tuple[str, ...] = ()
+    parked: ParkedStatus | None = None
     trouble: str = ""
 
 

@@ -13,7 +13,7 @@ from splitter.rollout.history import Rollout, StackRecord
 from splitter.rollout.machine import State, legal_commands, limit_s
 from splitter.rollout.sampling import Sampling
 from splitter.rollout.stacks import Stacks
-from splitter.rollout.status import Figures, StackStatus, Status
+from splitter.rollout.status import Figures, ParkedStatus, StackStatus, Status
 
 
 def status_of(
@@ -24,6 +24,7 @@ def status_of(
     sampling: Sampling,
     health: Callable[[StackId], str],
     trouble: str,
+    parked: ParkedStatus | None,
 ) -> Status:
     """Return the status of `app`."""
     history = chronicle.history
@@ -55,6 +56,7 @@ def status_of(
         "last_event": last.sentence if last else "",
         "last_seq": last.seq if last else 0,
         "trouble": trouble,
+        "parked": parked,
     }
     if rollout is None:
         return Status(**common)  # type: ignore[arg-type]  # each name has its own type

@@ -1,7 +1,7 @@
 """An honest stand-in for a rollout's controller: it remembers what it was asked, and says what it was told to say."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -21,19 +21,6 @@ from splitter.rollout.subscription import Hub, Subscription
 from splitter.template import Service, Template
 
 AT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
-
-
-class FakeParking:
-    """Notes who is parked, for how long."""
-
-    def __init__(self) -> None:
-        self.parked: dict[str, float] = {}
-
-    def park(self, app: str, within_s: float) -> None:
-        self.parked[app] = within_s
-
-    def unpark(self, app: str) -> int:
-        return 3 if self.parked.pop(app, None) else 0
 
 
 LIVE = StackStatus(
@@ -149,6 +136,20 @@ def change_set() -> ChangeSet:
     return changes().change_set
 
 
+class FakeParking:
+    """Notes who parks, and why; three requests always wait."""
+
+    def __init__(self, take: Callable[..., None]) -> None:
+        self._take = take
+
+    async def park(self, within_s: float, by: str, why: str) -> None:
+        self._take("park", within_s, by, why)
+
+    def unpark(self, by: str, why: str) -> int:
+        self._take("unpark", by, why)
+        return 3
+
+
 @dataclass
 class FakeController:
     """Answers for the app `shop`.  `refusal` is raised by every call that would do something."""
@@ -158,6 +159,9 @@ class FakeController:
     refusal: Exception | None = None
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     hub: Hub = field(default_factory=lambda: Hub("shop"))
+
+    def __post_init__(self) -> None:
+        self.parking = FakeParking(self._take)
 
     def controller(self) -> Controller:
         """Return this object as what the faces ask for."""

@@ -6,6 +6,7 @@ import getpass
 import inspect
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,16 @@ from splitter.errors import (
 from splitter.limits import ADMIN_BODY_BYTES_MAX, EVENT_SUBSCRIBERS_MAX
 from splitter.rollout.controller import Command, Controller
 from splitter.rollout.events import Kind
-from tests.admin.controllers import OUTLOOK, FakeController, FakeParking, event
+from splitter.rollout.status import ParkedStatus
+from tests.admin.controllers import OUTLOOK, SPLITTING, FakeController, event
 
 Client = TestClient[web.Request, web.Application]
 TOKEN = "sixteen-characters"
 
 
-def door(token: str | None = None, why_not: str = "", parking: api.Parking | None = None) -> api.Door:
+def door(token: str | None = None, why_not: str = "") -> api.Door:
     figures = (b"splitter_ready 1\n", "text/plain")
-    return api.Door(lambda: (not why_not, why_not), lambda: figures, parking or FakeParking(), token)
+    return api.Door(lambda: (not why_not, why_not), lambda: figures, token)
 
 
 @contextlib.asynccontextmanager
@@ -56,43 +58,56 @@ async def answer(client: Client, method: str, path: str, **arguments: Any) -> tu
 
 
 class TestParking:
-    async def test_is_the_data_planes(self) -> None:
+    async def test_is_the_controllers(self) -> None:
         """
-        An app's requests wait for as long as was said, and go on when they may.
+        An app's requests wait for as long as was said, for whom and why, and go on when they may.
         """
-        parking = FakeParking()
-        async with serving(FakeController(), at=door(parking=parking)) as client:
-            parked = await answer(client, "POST", "/api/v1/apps/shop/park", json={"for_s": 5, "why": "schema"})
-            assert parking.parked == {"shop": 5}
-            unparked = await answer(client, "POST", "/api/v1/apps/shop/unpark")
+        fake = FakeController()
+        async with serving(fake) as client:
+            order = {"for_s": 5, "by": "ann", "why": "schema"}
+            parked = await answer(client, "POST", "/api/v1/apps/shop/park", json=order)
+            unparked = await answer(client, "POST", "/api/v1/apps/shop/unpark", json={"by": "bob"})
 
         assert parked == (200, {"app": "shop", "parked": True, "for_s": 5})
         assert unparked == (200, {"app": "shop", "parked": False, "waited": 3})
-        assert parking.parked == {}
+        assert fake.calls == [("park", 5.0, "ann", "schema"), ("unpark", "bob", "")]
 
     @pytest.mark.parametrize("seconds", [0, -1, 61, "nan", "x"])
     async def test_has_bounds(self, seconds: object) -> None:
         """
         Nobody parks an app for ever, or for no time.
         """
-        parking = FakeParking()
-        async with serving(FakeController(), at=door(parking=parking)) as client:
+        fake = FakeController()
+        async with serving(fake) as client:
             status, body = await answer(client, "POST", "/api/v1/apps/shop/park", json={"for_s": seconds})
 
         assert status == 400
         assert "request body: for_s: " in body["error"]["message"]
-        assert parking.parked == {}
+        assert fake.calls == []
 
     async def test_is_of_an_app_that_is_there(self) -> None:
         """
         An app that is not configured is not known, and parks nothing.
         """
-        parking = FakeParking()
-        async with serving(FakeController(), at=door(parking=parking)) as client:
+        fake = FakeController()
+        async with serving(fake) as client:
             status, _ = await answer(client, "POST", "/api/v1/apps/cart/park")
 
         assert status == 404
-        assert parking.parked == {}
+        assert fake.calls == []
+
+    async def test_shows_in_the_status(self) -> None:
+        """
+        Programs read who waits for whom, and how long at most.
+        """
+        parked = ParkedStatus(3, 7.5, "ann", "schema", "2024-05-06T07:08:09+00:00")
+        async with serving(FakeController(replace(SPLITTING, parked=parked)), FakeController()) as client:
+            _, body = await answer(client, "GET", "/api/v1/apps")
+
+        assert [each["parked"] for each in body["apps"]] == [
+            {"requests": 3, "left_s": 7.5, "by": "ann", "why": "schema", "at": "2024-05-06T07:08:09+00:00"},
+            None,
+        ]
 
 
 class TestLooking:

@@ -13,9 +13,9 @@ from splitter.admin.client import Client
 from splitter.admin.doors import open_doors
 from splitter.errors import OperatorError
 from splitter.model import Endpoint
-from tests.admin.controllers import FakeController, FakeParking
+from tests.admin.controllers import FakeController
 
-DOOR = api.Door(lambda: (True, ""), lambda: (b"", "text/plain"), FakeParking())
+DOOR = api.Door(lambda: (True, ""), lambda: (b"", "text/plain"))
 
 
 class TestSocket:

@@ -13,7 +13,7 @@ from splitter.admin.wire import event_object, plain
 from splitter.judge.config import Mode
 from splitter.judge.verdict import Forecast
 from splitter.model import Resources
-from splitter.rollout.status import MirrorStatus, Status
+from splitter.rollout.status import MirrorStatus, ParkedStatus, Status
 from tests.admin.controllers import LIVE, SHADOW, SPLITTING, event
 
 
@@ -66,6 +66,22 @@ class TestStatusView:
         )
         timed = replace(mirror, dropped={}, live_p50_us=2_400, shadow_p50_us=12_345)
         assert lines(replace(SPLITTING, mirror=timed))[3].endswith("live alone 1  p50 12 ms against 2.4 ms")
+
+    @pytest.mark.parametrize(
+        ("parked", "line"),
+        [
+            (
+                ParkedStatus(1, 8.2, "ann", "a new schema", "at"),
+                "parked  1 request waits, ~8s more at most (ann: a new schema)",
+            ),
+            (ParkedStatus(1_204, 8.2, "ann", "", "at"), "parked  1\u202f204 requests wait, ~8s more at most (ann)"),
+        ],
+    )
+    def test_says_who_is_parked(self, parked: ParkedStatus, line: str) -> None:
+        """
+        Whoever looks sees that requests wait, for whom, why and for how long at most.
+        """
+        assert lines(replace(SPLITTING, parked=parked))[3] == line
 
     def test_before_the_first_rollout_is_short(self) -> None:
         """

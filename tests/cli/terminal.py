@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from splitter.admin import api
 from splitter.admin.doors import open_doors
 from splitter.cli.commands import app
-from tests.admin.controllers import FakeController, FakeParking
+from tests.admin.controllers import FakeController
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Terminal:
 @contextlib.asynccontextmanager
 async def daemon(directory: Path, **apps: FakeController) -> AsyncIterator[Terminal]:
     """Serve fake controllers on a socket in `directory`."""
-    door = api.Door(lambda: (True, ""), lambda: (b"", "text/plain"), FakeParking())
+    door = api.Door(lambda: (True, ""), lambda: (b"", "text/plain"))
     controllers = {name: fake.controller() for name, fake in apps.items()}
     async with open_doors(directory / "s.sock", None, "", controllers, door):
         yield Terminal(directory / "s.sock")

@@ -166,6 +166,27 @@ class TestBounds:
         assert (await rig.get()).endswith(b"ok")
         assert len(origin.peers) == 1
 
+    async def test_tell_when_their_time_is_up(self, rig: Rig) -> None:
+        """
+        Who parked an app is told when its requests go on by themselves, and not when they are let go.
+        """
+        await rig.live(serves())
+        told: list[tuple[int, str]] = []
+        client = await rig.client()
+        rig.gateway.parking.park("shop", 60, lambda *what: told.append(what))
+        await client.send(GET)
+        await until(lambda: rig.gateway.parking.waiting("shop") == (1, 60.0))
+
+        rig.pass_time(60)
+
+        assert (await client.message()).endswith(b"ok")
+        assert told == [(1, "its time is up")]
+        assert rig.gateway.parking.waiting("shop") is None
+        rig.gateway.parking.park("shop", 60, lambda *what: told.append(what))
+        rig.gateway.parking.unpark("shop")
+        rig.pass_time(60)
+        assert len(told) == 1
+
     async def test_end_with_the_daemon(self, rig: Rig) -> None:
         """
         When splitter stops, what waits goes on and is answered.
@@ -176,10 +197,14 @@ class TestBounds:
         await client.send(GET)
         await until(lambda: rig.gateway.parking.counts() == {"shop": 1})
 
-        rig.gateway.parking.unpark_all()
+        told: list[tuple[int, str]] = []
+        rig.gateway.parking.park("shop", 60, lambda *what: told.append(what))
+
+        rig.gateway.parking.unpark_all("the daemon stops")
         closing = asyncio.ensure_future(rig.listener.close(60))
 
         assert (await client.message()).endswith(b"ok")
+        assert told == [(1, "the daemon stops")]
         client.close()
         await closing
 

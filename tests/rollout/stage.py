@@ -24,7 +24,16 @@ from splitter.rollout.journal import Journal
 from splitter.rollout.options import AppOptions, RolloutOptions
 from splitter.routing import RouteRule
 from splitter.template import Service, Template
-from tests.fakes import FakeAlerts, FakeClock, FakeEngine, FakeJudges, FakeKpis, FakeProvisioner, FakeSwitch
+from tests.fakes import (
+    FakeAlerts,
+    FakeClock,
+    FakeEngine,
+    FakeJudges,
+    FakeKpis,
+    FakeParking,
+    FakeProvisioner,
+    FakeSwitch,
+)
 
 APP = "shop"
 LIVE = StackId("shop-r1")
@@ -81,6 +90,7 @@ class Stage:
         self.engine = FakeEngine()
         self.kpis = FakeKpis(self.clock)
         self.alerts = FakeAlerts()
+        self.parking = FakeParking()
         self.forgotten: list[StackId] = []
         self.unhealthy: dict[StackId, str] = {}  # stacks that fail their probes
         self._journal: Journal | None = None
@@ -113,6 +123,7 @@ class Stage:
             planner=self._planned,
             clock=self.clock,
             judges=self.judges,
+            parking=self.parking,
             forget=self.forgotten.append,
             health=lambda stack: self.unhealthy.get(stack, ""),
         )

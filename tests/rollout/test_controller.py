@@ -22,7 +22,7 @@ from splitter.rollout.analysis import KEEP_EVERY_TICKS
 from splitter.rollout.fed import decode
 from splitter.rollout.options import OnUndecided
 from splitter.rollout.planning import summary
-from tests.rollout.stage import LIVE, OVERRIDE, QUICK, SHADOW, Stage, opened, staged
+from tests.rollout.stage import APP, LIVE, OVERRIDE, QUICK, SHADOW, Stage, opened, staged
 
 
 class TestFirstStart:
@@ -1253,6 +1253,104 @@ class TestEvents:
         """
         async with staged() as stage:
             assert [event.seq for event in await stage.controller.events(1)] == [2]
+
+
+class TestParking:
+    async def test_is_in_the_journal_and_in_the_status(self) -> None:
+        """
+        Who had requests wait, why, for how long and what came of it is kept; people see it while it lasts.
+        """
+        async with staged() as stage:
+            await stage.controller.parking.park(20.0, "ann", "a new schema")
+            parked = stage.controller.status().parked
+            assert parked is not None
+            assert (parked.requests, parked.left_s, parked.by, parked.why) == (3, 20.0, "ann", "a new schema")
+            assert stage.parking.parked[APP][0] == 20.0
+            await stage.clock.pass_(4)
+
+            assert stage.controller.parking.unpark("bob", "it is there") == 3
+
+            await stage.clock.pass_(1)
+            assert stage.controller.status().parked is None
+            events = (await stage.controller.events())[-2:]
+            assert [event.kind.value for event in events] == ["parked", "unparked"]
+            assert [event.sentence for event in events] == [
+                "ann parked shop: new requests wait, for 20 s at most: a new schema",
+                "bob lets the requests of shop go on after 4 s (3 waited): it is there",
+            ]
+
+    async def test_that_runs_out_is_written_down_too(self) -> None:
+        """
+        At the end of its time requests go on by themselves, and the journal says that nobody had said so.
+        """
+        async with staged() as stage:
+            await stage.controller.parking.park(20.0, "ann")
+            await stage.clock.pass_(20)
+
+            stage.parking.expire(APP)
+
+            await stage.clock.pass_(1)
+            last = (await stage.controller.events())[-1]
+            assert last.sentence == "splitter lets the requests of shop go on after 20 s (3 waited): its time is up"
+            assert stage.controller.status().parked is None
+
+    async def test_again_is_one_time_with_a_new_end(self) -> None:
+        """
+        Who parks a parked app moves the end; how long it was is counted from the first word.
+        """
+        async with staged() as stage:
+            await stage.controller.parking.park(20.0, "ann", "first")
+            await stage.clock.pass_(5)
+            await stage.controller.parking.park(30.0, "bob", "more")
+            parked = stage.controller.status().parked
+            assert parked is not None
+            assert (parked.left_s, parked.by, parked.why) == (30.0, "bob", "more")
+            await stage.clock.pass_(5)
+
+            stage.controller.parking.unpark("bob")
+
+            await stage.clock.pass_(1)
+            assert (await stage.controller.events())[-1].data["took_s"] == 10.0
+
+    async def test_belongs_to_the_rollout_that_runs(self) -> None:
+        """
+        A rollout's own events say when its stacks got no requests, and it goes on as it was.
+        """
+        async with staged() as stage:
+            rollout = await stage.deploy()
+            await stage.reach("SPLITTING")
+
+            await stage.controller.parking.park(20.0, "ann")
+            stage.controller.parking.unpark("ann")
+            await stage.clock.pass_(1)
+
+            assert stage.state == "SPLITTING"
+            kinds = {event.kind.value for event in await stage.controller.events() if event.rollout == rollout}
+            assert {"parked", "unparked"} <= kinds
+
+    async def test_of_nobody_ends_in_nothing(self) -> None:
+        """
+        To let go where nobody waits changes nothing and leaves no trace.
+        """
+        async with staged() as stage:
+            assert stage.controller.parking.unpark("ann") == 0
+
+            await stage.clock.pass_(1)
+            assert "unparked" not in await stage.kinds()
+
+    async def test_is_refused_before_the_app_is_known(self) -> None:
+        """
+        While the stacks are still looked for there is nothing to keep requests from.
+        """
+        async with opened() as stage:
+            stage.engine.is_gone = True
+            await stage.start()
+            await stage.clock.pass_(2)
+
+            with pytest.raises(RefusedError, match="still starting"):
+                await stage.controller.parking.park(20.0, "ann")
+
+            assert stage.parking.parked == {}
 
 
 class TestUnwritableJournal:

@@ -238,6 +238,13 @@ class TestListeners:
 
             await eventually("the request waits", waits)
             assert not waiting.done()
+            parked = (await daemon.status("own"))["parked"]
+            assert (parked["requests"], parked["by"], parked["why"]) == (1, "test", "test")
             answered = await daemon.call("POST", "/apps/own/unpark")
             assert answered == {"app": "own", "parked": False, "waited": 1}
             assert await waiting == "own"
+
+            async def is_written_down() -> bool:
+                return [event["kind"] for event in await daemon.events("own")][-2:] == ["parked", "unparked"]
+
+            await eventually("the journal has both ends", is_written_down)
