@@ -15,6 +15,7 @@ import signal
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 import uvloop
 
 from provisioners.clock import WallClock
-from provisioners.docker import DockerProvisioner
+from provisioners.docker import DockerProvisioner, ProjectFolder
 from provisioners.process import ProcessProvisioner
 from provisioners.static import StaticProvisioner
 from splitter import reading
@@ -269,7 +270,8 @@ def check_templates(config: Config) -> list[str]:
 def _provisioner(app: AppOptions, config: Config, installation: str) -> Provisioner:
     match app.provisioner:
         case "docker":
-            return DockerProvisioner(app.name, installation, config.docker)
+            folder = ProjectFolder(str(Path(app.template_files[0]).parent), app.host_project_dir)
+            return DockerProvisioner(app.name, installation, replace(config.docker, project=folder))
         case "process":
             return ProcessProvisioner(app.name, installation, config.state_dir)
         case "static":

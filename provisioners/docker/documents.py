@@ -29,7 +29,7 @@ def grants(service: Service, template: Template) -> Iterator[tuple[Grant, Docume
 def binds(service: Service, template: Template) -> list[str]:
     """Return the mounts of the files that are mounted."""
     found = grants(service, template)
-    return [f"{document.file}:{grant.target}:ro" for grant, document in found if _is_mounted(grant, document)]
+    return [f"{document.file}:{grant.target}:ro" for grant, document in found if is_mounted(grant, document)]
 
 
 def archive(service: Service, template: Template) -> bytes:
@@ -37,7 +37,7 @@ def archive(service: Service, template: Template) -> bytes:
 
     Raises StackError for what cannot be read.  Blocks.
     """
-    copied = [each for each in grants(service, template) if not _is_mounted(*each)]
+    copied = [each for each in grants(service, template) if not is_mounted(*each)]
     if not copied:
         return b""
     packed = io.BytesIO()
@@ -63,14 +63,14 @@ def problems(
                 yield f"{where}: {document.file} is no file; write it, or correct the path"
             elif document.environment and document.value is None and document.environment not in environment:
                 yield f"{where}: the variable {document.environment} is not set; set it where splitter runs"
-            elif service.read_only and not _is_mounted(grant, document):
+            elif service.read_only and not is_mounted(grant, document):
                 yield (
                     f"{where} is copied into the container, which is read_only; give it as a file without uid, gid and "
                     "mode, or drop read_only"
                 )
 
 
-def _is_mounted(grant: Grant, document: Document) -> bool:
+def is_mounted(grant: Grant, document: Document) -> bool:
     return bool(document.file) and grant.uid is None and grant.gid is None and grant.mode is None
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from provisioners.docker.engine import Engine, EngineRefusedError
 
@@ -24,6 +25,14 @@ async def own_container(engine: Engine) -> str | None:
         if found := await _id(engine, candidate):
             return found
     return None
+
+
+async def own_mounts(engine: Engine) -> list[dict[str, Any]] | None:
+    """Return what is mounted into our container, as the engine says it; None where we do not run in one of its."""
+    if (own := await own_container(engine)) is None:
+        return None
+    found = await engine.read("look at our own container", lambda client: dict(client.inspect_container(own)))
+    return list(found.get("Mounts") or ())
 
 
 def candidates(mark: Path = MARK, mounts: Path = MOUNTS, name: str | None = None) -> Iterator[str]:

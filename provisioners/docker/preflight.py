@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from provisioners import startup
-from provisioners.docker import abilities, documents, endpoints, names, neighbours, numbering, room
+from provisioners.docker import abilities, documents, endpoints, folders, names, neighbours, numbering, room
 from provisioners.docker.containers import Image, networks_used
 from provisioners.docker.engine import Engine
 from provisioners.docker.images import Images, Pulls
+from provisioners.docker.ourselves import own_mounts
 from provisioners.docker.sharing import Loan, Sharing
 from splitter.contracts import Finding, StackOrder
 from splitter.errors import EngineError
@@ -36,14 +37,18 @@ class Terms:
 
     endpoint: endpoints.EndpointMode = "auto"
     no_room: room.NoRoom = "warn"
+    project: folders.ProjectFolder = folders.SAME_PLACE
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the look before the leap found: what routes mean, how containers are reached, and what stands against it.
 
-    `images` are those that the stack was made of before, if it was.
+    `order` is the order as the engine's host is to understand it.  `images` are those that the stack was made of
+    before, if it was.
     """
+
+    order: StackOrder
 
     routed: tuple[names.RoutedPort, ...]
     reach: endpoints.Reach
@@ -88,6 +93,7 @@ async def inspect(
     """
     info = await engine.read("ask the engine about itself", lambda client: client.info())
     reach = await endpoints.reach(terms.endpoint, engine, info)
+    us = await own_mounts(engine)
     loan = await sharing.loan(order)
     made = names.made(order, loan.shares)
     own = await sharing.parts.identity(order.id) if order.again else None
@@ -115,16 +121,24 @@ async def inspect(
     problems += _devices(order, made.values())
     problems += _unreachable(order)
     problems += _edge_proxies(order, made.values())
+    elsewhere, unseen = folders.misplaced(order, made.values(), terms.project, us or ())
+    problems += elsewhere
     networks = await engine.read("list networks", lambda client: list(client.networks()))
     if not order.again and (problem := numbering.exhausted(_own_networks(order), networks, info)):
         problems.append(problem)
     renumbered = _renumbered(order, networks)
-    notes = [*awaited.values(), *_told_of_numbers(order, renumbered), *_controllers(made.values())]
+    notes = [
+        *awaited.values(),
+        *_told_of_numbers(order, renumbered),
+        *_controllers(made.values()),
+        *(unseen if us is not None else []),
+    ]
     if terms.no_room != "ignore":
         short = await room.shortages(engine, sharing.parts, order, made.values(), loan, info)
         refusing = problems if terms.no_room == "refuse" else notes
         refusing += short
-    return Findings(tuple(routed), reach, loan, kept, renumbered, tuple(problems), tuple(notes))
+    there = folders.hosted(order, terms.project, is_inside=us is not None)
+    return Findings(there, tuple(routed), reach, loan, kept, renumbered, tuple(problems), tuple(notes))
 
 
 def _but_of(awaited: Collection[str], order: StackOrder) -> StackOrder:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provisioners.docker import endpoints, names, preflight, room, sampling
+from provisioners.docker import endpoints, folders, names, preflight, room, sampling
 from provisioners.docker.adopting import Adopting
 from provisioners.docker.copying import release
 from provisioners.docker.engine import THREADS, Engine
@@ -39,13 +39,15 @@ log = logging.getLogger(__name__)
 class DockerOptions:
     """`base_url` None: DOCKER_HOST, else the usual socket.  `pull`: fetch images that are missing.
 
-    `no_room`: what a stack that may not fit into memory or on the disk is met with.
+    `no_room`: what a stack that may not fit into memory or on the disk is met with.  `project`: where the folder of
+    the app's template lies on the engine's host.
     """
 
     base_url: str | None = None
     endpoint: endpoints.EndpointMode = "auto"
     pull: bool = True
     no_room: room.NoRoom = "warn"
+    project: folders.ProjectFolder = folders.SAME_PLACE
     threads: int = THREADS
 
 
@@ -136,7 +138,7 @@ class DockerProvisioner:
 
     @property
     def _terms(self) -> preflight.Terms:
-        return preflight.Terms(self._options.endpoint, self._options.no_room)
+        return preflight.Terms(self._options.endpoint, self._options.no_room, self._options.project)
 
     # --- Making --------------------------------------------------------------------------------------------------
 
@@ -179,6 +181,7 @@ class DockerProvisioner:
                     raise StackError(f"stack {order.id} cannot be made: {'; '.join(found.problems)}")
                 for note in found.notes:
                     progress(f"note: {note}")
+                order = found.order
                 shares = found.loan.shares
                 needed = [each for name, each in names.made(order, shares).items() if name not in found.images]
                 built_for = names.built_for(self._installation, order.id)

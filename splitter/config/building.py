@@ -108,6 +108,7 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         rollback_cost=CostLimits(warn=app.rollback_cost.warn, override=app.rollback_cost.override),
         on_stop=app.on_stop,
         waits_for_adoption=app.adopt,
+        host_project_dir=app.host_project_dir or "",
     )
 
 

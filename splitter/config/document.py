@@ -238,6 +238,9 @@ class App(Section):
     loader: Literal["builtin", "compose-cli"] = "builtin"
     """What reads templates: splitter itself, or `docker compose config` (2.20 or newer) before it, which must then be
     installed where the daemon runs."""
+    host_project_dir: Text | None = None
+    """Where splitter runs in a container: the folder of `template` as the host of the Docker engine has it, an absolute
+    path. What the template mounts below that folder is mounted from there. Null: it is mounted at the same path."""
     profiles: Texts = ()
     """The Compose profiles that are enabled."""
     env_file: Texts = ()
@@ -265,7 +268,8 @@ class App(Section):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> "App":
-        wrong = [*self._misfits_of_source(), *self._misfits_of_time(), *self._misfits_of_health()]
+        wrong = [*self._misfits_of_source(), *self._misfits_of_folder()]
+        wrong += [*self._misfits_of_time(), *self._misfits_of_health()]
         if self.static is not None:
             known = ", ".join(sorted(self.static.services))
             for number, route in enumerate(self.routes):
@@ -287,6 +291,17 @@ class App(Section):
         if self.static is None and not self.template:
             example = "static: and its services" if self.provisioner == "static" else "template: compose.yaml"
             return [((), f"has no template; write for example {example}")]
+        return []
+
+    def _misfits_of_folder(self) -> list[Misfit]:
+        """Return what is wrong with where the engine's host has the project."""
+        folder = self.host_project_dir
+        if folder is None:
+            return []
+        if self.provisioner != "docker":
+            return [(("host_project_dir",), f"provisioner {self.provisioner} mounts nothing; remove it")]
+        if not folder.startswith("/"):
+            return [(("host_project_dir",), f"{folder!r} is no absolute path; write the engine's host's own, from /")]
         return []
 
     def _misfits_of_health(self) -> list[Misfit]:

@@ -172,6 +172,7 @@ class AppOptions:
 
     `template_files` are absolute paths, merged in this order, of the first live stack; a deploy names its own.
     `environment` holds variables for templates; they win over those of `env_files` and of the daemon itself.
+    `host_project_dir` is the folder of the first template as the engine's host has it (empty: the same).
     """
 
     name: str
@@ -181,6 +182,7 @@ class AppOptions:
     profiles: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    host_project_dir: str = ""
     rollout: RolloutOptions = RolloutOptions()
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     rollback_cost: CostLimits = CostLimits()

@@ -102,6 +102,20 @@ class TestStaticTemplate:
         ]
 
 
+class TestFolder:
+    def test_on_the_host_is_an_absolute_path(self) -> None:
+        """
+        A path of another machine cannot begin at a folder of this one, and only containers mount anything.
+        """
+        moved = with_app("host_project_dir: /srv/shop")
+
+        (relative,) = mistakes(with_app("host_project_dir: shop"))
+        (process,) = mistakes(moved.replace("provisioner: docker", "provisioner: process"))
+        assert "'shop' is no absolute path; write the engine's host's own" in relative
+        assert "provisioner process mounts nothing" in process
+        assert read(moved).apps["shop"].host_project_dir == "/srv/shop"
+
+
 class TestTimes:
     def test_leave_room_for_a_promotion(self) -> None:
         """
