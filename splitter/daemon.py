@@ -40,6 +40,7 @@ from splitter.facts import Facts
 from splitter.judge.judge import Judge
 from splitter.kpi import Ledger
 from splitter.limits import DRAIN_TIMEOUT_S
+from splitter.log import begin as begin_log
 from splitter.model import StackId, revision_of
 from splitter.proxy import descriptors
 from splitter.proxy.access import AccessLog
@@ -61,7 +62,7 @@ log = logging.getLogger("splitter")
 
 def run(config: Config) -> int:
     """Run until SIGTERM or SIGINT and return the exit code.  Raises OperatorError when it cannot start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    begin_log()
     try:
         descriptors.raise_limit()
         uvloop.run(serve(config))

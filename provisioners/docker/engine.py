@@ -25,6 +25,7 @@ from docker import APIClient
 from docker.errors import APIError, DockerException
 
 from provisioners.finish import finish
+from provisioners.last_words import in_one_line
 from splitter.errors import EngineError
 
 THREADS = 4
@@ -164,8 +165,8 @@ async def last_lines(engine: Engine, container: str) -> str:
         said = await engine.read("read a log", lambda client: client.logs(container, tail=LOG_LINES))
     except EngineError:
         return ""
-    text = said[-LOG_BYTES_MAX:].decode(errors="replace").strip()
-    return f"; the end of its log:\n{text}" if text else "; its log is empty"
+    words = in_one_line(said[-LOG_BYTES_MAX:], LOG_LINES)
+    return f"; its log ends: {words}" if words else "; its log is empty"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -11,6 +11,7 @@ from docker import APIClient
 
 from provisioners.docker import names
 from provisioners.docker.engine import TIMEOUT_S, Engine
+from provisioners.last_words import in_one_line
 from splitter.template import Hook
 
 OUTPUT_MAX = 500
@@ -40,7 +41,7 @@ async def run_hook(engine: Engine, container: str, hook: Hook, silence_s: int = 
         )
         output: bytes = client.exec_start(made["Id"])
         code = client.exec_inspect(made["Id"])["ExitCode"]
-        said = output[-OUTPUT_MAX:].decode(errors="replace").strip()
+        said = in_one_line(output[-OUTPUT_MAX:])
         return f"{' '.join(hook.command)} ended with {code} ({said or 'it said nothing'})" if code else ""
 
     return await engine.change(f"run a command in {container}", run, slow=True)

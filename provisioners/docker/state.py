@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from provisioners.docker import names
+from provisioners.last_words import in_one_line
 from splitter.template import Condition
 
 CRASHES_MAX = 3  # restarts by policy in one window: as many are a loop, and each one failed real requests
@@ -60,7 +61,7 @@ class Container:
             oom_killed=bool(state["OOMKilled"]),
             error=str(state.get("Error") or ""),
             health="" if health.get("Status", "none") == "none" else str(health["Status"]),
-            health_output=str((log[-1] or {}).get("Output") or "").strip(),
+            health_output=in_one_line(str((log[-1] or {}).get("Output") or "").encode()),
             started_at=str(state["StartedAt"]),
             restarts=int(inspected.get("RestartCount") or 0),
             returns=policy.get("Name") in ("always", "unless-stopped"),

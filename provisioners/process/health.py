@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from provisioners.process.logs import TAIL_BYTES, in_one_line
+from provisioners.last_words import in_one_line
+from provisioners.process.logs import TAIL_BYTES
 from splitter.template import Healthcheck
 
 STARTING_PAUSE_S = 0.5  # between questions to a service that starts

@@ -8,9 +8,10 @@ import os
 import shutil
 from pathlib import Path
 
+from provisioners.last_words import TAIL_LINES, in_one_line
+
 LOG_BYTES_MAX = 16 * 1024 * 1024  # twice that on disk for each replica: the file and its predecessor
 TAIL_BYTES = 8 * 1024
-TAIL_LINES = 10
 
 
 def open_log(path: Path) -> int:
@@ -38,10 +39,3 @@ def tail(path: Path, lines: int = TAIL_LINES) -> str:
     except OSError:
         return ""
     return in_one_line(text, lines)
-
-
-def in_one_line(output: bytes, lines: int = TAIL_LINES) -> str:
-    """Return the last printable lines of `output`, ` | ` between them."""
-    found = (line.strip() for line in output.decode(errors="replace").splitlines())
-    printable = ("".join(char for char in line if char.isprintable()) for line in found if line)
-    return " | ".join(list(printable)[-lines:])

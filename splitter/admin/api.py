@@ -16,10 +16,10 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from splitter.admin.wire import dumps, error_response, event_object, plain
 from splitter.change.plan import sentences
@@ -58,11 +58,19 @@ CONTROLLERS: web.AppKey[Mapping[str, Controller]] = web.AppKey("controllers", Ma
 DOOR = web.AppKey("door", Door)
 
 
+def _one_line(text: str) -> str:
+    """Return what people wrote as one plain line: it will stand in the journal, the log, alerts and terminals."""
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())
+
+
+OneLine = Annotated[str, AfterValidator(_one_line)]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field("", max_length=BY_CHARS_MAX)
-    why: str = Field("", max_length=WHY_CHARS_MAX)
+    by: OneLine = Field("", max_length=BY_CHARS_MAX)
+    why: OneLine = Field("", max_length=WHY_CHARS_MAX)
 
 
 class _CommandBody(_Body):
@@ -70,7 +78,7 @@ class _CommandBody(_Body):
 
 
 class _AdoptBody(_Body):
-    project: str = Field(min_length=1, max_length=BY_CHARS_MAX)
+    project: OneLine = Field(min_length=1, max_length=BY_CHARS_MAX)
 
 
 class _ParkBody(_Body):

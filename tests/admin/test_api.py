@@ -361,6 +361,19 @@ class TestChanging:
         assert fake.calls == [(Command.PAUSE, getpass.getuser(), "", "")]
 
 
+class TestReason:
+    async def test_is_one_plain_line(self) -> None:
+        """
+        A reason of several lines, as a commit's message, becomes one; nothing in it can act on a terminal.
+        """
+        fake = FakeController()
+        said = {"by": "ann\x07", "why": "Mend the basket\n\nSee \x1b[31m7\u202e.\n"}
+        async with serving(fake) as client:
+            await answer(client, "POST", "/api/v1/apps/shop/pause", json=said)
+
+        assert fake.calls == [(Command.PAUSE, "ann", "Mend the basket See [31m7.", "")]
+
+
 class TestToken:
     @pytest.mark.parametrize(
         ("token", "header"),

@@ -256,7 +256,7 @@ class TestFailedCreate:
         ("broken", "sentence"),
         [
             (server(healthcheck=SICK), "is unhealthy: a last word"),
-            (command("web", "exit", "3"), "exited with code 3; the end of its log:\na last word"),
+            (command("web", "exit", "3"), "exited with code 3; its log ends: a last word"),
             (command("web", "exit", "0"), "exited with code 0 (a job is a service that another waits for"),
             (command("web", "exit", "4", restart="always"), "each time soon after its start"),
             (server(command=("/nothing",)), "does not start"),

@@ -328,5 +328,5 @@ class TestJobs:
         whole = order(app, template(server(), late), WEB, revision=2, placement=placement)
         shadow = await provisioner.create(whole, lambda _: None)
 
-        with pytest.raises(StackError, match=r"service migrate: container .* exited with code 3; the end of its log"):
+        with pytest.raises(StackError, match=r"service migrate: container .* exited with code 3; its log ends"):
             await provisioner.activate(shadow.id, 30.0)

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from provisioners.process.logs import in_one_line, open_log, tail, trim
+from provisioners.process.logs import open_log, tail, trim
 
 
 class TestTail:
@@ -29,12 +29,6 @@ class TestTail:
 
         assert len(tail(log)) < 10_000
         assert tail(log).endswith(" | last")
-
-    def test_output_of_blanks_is_empty(self) -> None:
-        """
-        Blank lines say nothing.
-        """
-        assert in_one_line(b"\n  \n") == ""
 
 
 class TestTrim:
