@@ -4,8 +4,11 @@ Values below 2**EXACT_BITS have a bucket each; above that every doubling is cut 
 pairs (highest value of a bucket in µs, count), ascending, is how buckets travel: a `Latency`.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from math import ceil
 
 from splitter.limits import LATENCY_DIGITS, LATENCY_US_MAX, LATENCY_US_MIN
 
@@ -43,3 +46,11 @@ def merged(latencies: Iterable[Latency]) -> Latency:
         for top_us, count in latency:
             summed[top_us] += count
     return tuple(sorted(summed.items()))
+
+
+def quantile(latency: Latency, q: float) -> int | None:
+    """Return the value in µs that the fraction `q`, 0 < q <= 1, did not exceed; None where there is nothing."""
+    if not 0 < q <= 1:
+        raise ValueError(f"q is {q}; a percentile is asked for as a fraction: 0.99")
+    ranks = list(accumulate(count for _, count in latency))
+    return latency[bisect_left(ranks, ceil(q * ranks[-1]))][0] if ranks else None

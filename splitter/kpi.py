@@ -22,18 +22,18 @@ Cost of `record` for an answer below 400: 0.25 µs (0.3 µs in the control slice
 from bisect import bisect_left
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from itertools import accumulate, pairwise
-from math import ceil
+from dataclasses import replace
+from itertools import pairwise
 from typing import Protocol
 
 from hdrh.histogram import HdrHistogram
 
 from splitter import pairing
-from splitter.buckets import EXACT_BITS, HALF_BITS, TOPS_US, Latency, bucket_index, in_order, merged
+from splitter.buckets import EXACT_BITS, HALF_BITS, TOPS_US, Latency, bucket_index, in_order, merged, quantile
 from splitter.limits import ERROR_CLIENTS_MAX, ERROR_DEDUP_S, LATENCY_DIGITS, LATENCY_US_MAX, LATENCY_US_MIN
 from splitter.model import Counts, StackId, Window
 from splitter.pairing import Copies
-from splitter.phases import Phases
+from splitter.phases import Phases, summed
 
 _CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "5xx", "5xx", "5xx", "5xx")  # RFC 9110 §15: beyond 599 is as 5xx
 _FAILURE, _CLIENT_ERROR = 5, 4
@@ -292,10 +292,13 @@ class Ledger:
         """Close the open window of `stack` and return it; of a stack never seen, an empty one."""
         now_s = self._monotonic()
         recorder = self._recorders.get(stack)
-        return recorder.close(now_s) if recorder else Window(stack, now_s, now_s, Counts())
+        if recorder is None:
+            return Window(stack, now_s, now_s, Counts())
+        phases = {route: one.close() for route, one in self.routes(stack).items()}
+        return replace(recorder.close(now_s), phases={route: one for route, one in phases.items() if any(one.values())})
 
     def total(self, stack: StackId) -> Window:
-        """Return all that was counted for `stack` since its recorder was made; of a stack never seen, nothing."""
+        """Return all that was counted for `stack` since its recorder was made, but for its phases (`routes`)."""
         now_s = self._monotonic()
         recorder = self._recorders.get(stack)
         return recorder.total(now_s) if recorder else Window(stack, now_s, now_s, Counts())
@@ -315,7 +318,9 @@ def merge(windows: Iterable[Window]) -> Window:
     knows that the edges were the same.
     """
     parts = list(windows)
-    return _sum(parts, latency=merged(part.latency for part in parts))
+    routes = {route for part in parts for route in part.phases}
+    phases = {route: summed(part.phases[route] for part in parts if route in part.phases) for route in sorted(routes)}
+    return replace(_sum(parts, latency=merged(part.latency for part in parts)), phases=phases)
 
 
 def percentile(window: Window, q: float) -> int | None:
@@ -323,12 +328,7 @@ def percentile(window: Window, q: float) -> int | None:
 
     It is the highest value of its bucket, hence at most 0.1 % too high.
     """
-    if not 0 < q <= 1:
-        raise ValueError(f"q is {q}; a percentile is asked for as a fraction: 0.99")
-    ranks = list(accumulate(count for _, count in window.latency))
-    if not ranks:
-        return None
-    return window.latency[bisect_left(ranks, ceil(q * ranks[-1]))][0]
+    return quantile(window.latency, q)
 
 
 def throughput(window: Window) -> float:

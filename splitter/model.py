@@ -127,7 +127,8 @@ class Window:
     slice of live that is as large as the shadow's share (None where there is none).  `outcomes` counts every finished
     request by its word: `2xx` … `5xx`, `connect`, `timeout`, `reset`, `protocol`, `aborted`, `replayed`,
     `tested`, `drained`.  `copies` counts copies of live's requests by what became of them, `pairs` is what they have
-    shown (None: nothing).  Times are monotonic seconds.
+    shown (None: nothing).  `phases` is where the time went, by route and phase (`splitter.phases`), in buckets like
+    those of `latency`; routes without an answer are left out.  Times are monotonic seconds.
     """
 
     stack: StackId
@@ -140,6 +141,7 @@ class Window:
     in_flight: int = 0
     copies: Mapping[str, int] = field(default_factory=dict)
     pairs: Pairs | None = None
+    phases: Mapping[str, Mapping[str, tuple[tuple[int, int], ...]]] = field(default_factory=dict)
 
 
 class StickyBy(StrEnum):

@@ -1,4 +1,4 @@
-"""Where the time of a route's requests goes at one stack, since the start, and which methods they had.
+"""Where the time of a route's requests goes at one stack, window by window, and which methods they had.
 
 | phase | from – to |
 |---|---|
@@ -11,13 +11,14 @@ Rule 1: counted are answers below 400 of samples: what a client gave up, a fallb
 nothing about a phase.
 Rule 2: all is bounded: times by the buckets of the histogram, methods by the registry's; any other is `OTHER`.
 
-Cost: `record` 0.25 µs, `begin` 0.06 µs.
+Cost: `record` 0.25 µs, `begin` 0.06 µs; `close` 0.35 µs for each different bucket of the window.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from splitter.buckets import EXACT_BITS, Latency, bucket_index, in_order
+from splitter.buckets import EXACT_BITS, Latency, bucket_index, in_order, merged
 from splitter.limits import LATENCY_US_MAX
 
 OTHER: Final = "OTHER"
@@ -26,15 +27,21 @@ _SMALL: Final = 1 << EXACT_BITS  # below it a value is its own bucket
 
 
 class Phases:
-    """The phases of one route's requests at one stack.  Written by the data plane alone."""
+    """The phases of one route's requests at one stack: those of the open window, and since the start.
 
-    __slots__ = ("_connect", "_first_byte", "_methods", "_other", "_overhead", "_total")
+    Written by the data plane, and by `close`.
+    """
+
+    __slots__ = ("_closed", "_connect", "_first_byte", "_methods", "_other", "_overhead", "_total")
 
     def __init__(self) -> None:
+        # Of the open window.
         self._connect: defaultdict[int, int] = defaultdict(int)
         self._first_byte: defaultdict[int, int] = defaultdict(int)
         self._total: defaultdict[int, int] = defaultdict(int)
         self._overhead: defaultdict[int, int] = defaultdict(int)
+        # Since the start.
+        self._closed: dict[str, Counter[int]] = {phase: Counter() for phase in self._open}
         self._methods = dict.fromkeys([method.encode() for method in METHODS], 0)
         self._other = 0
 
@@ -64,13 +71,32 @@ class Phases:
 
     @property
     def latencies(self) -> dict[str, Latency]:
-        """Return the buckets of each phase."""
+        """Return the buckets of each phase since the start, those of the open window included."""
+        return {phase: in_order(self._closed[phase] + Counter(buckets)) for phase, buckets in self._open.items()}
+
+    def close(self) -> dict[str, Latency]:
+        """Close the open window, return the buckets of its phases, and open the next."""
+        window: dict[str, Latency] = {}
+        for phase, buckets in self._open.items():
+            window[phase] = in_order(buckets)
+            self._closed[phase].update(buckets)
+            buckets.clear()
+        return window
+
+    @property
+    def _open(self) -> dict[str, defaultdict[int, int]]:
         return {
-            "connect": in_order(self._connect),
-            "first_byte": in_order(self._first_byte),
-            "total": in_order(self._total),
-            "overhead": in_order(self._overhead),
+            "connect": self._connect,
+            "first_byte": self._first_byte,
+            "total": self._total,
+            "overhead": self._overhead,
         }
+
+
+def summed(parts: Iterable[Mapping[str, Latency]]) -> dict[str, Latency]:
+    """Return the sum of the phases of several routes, or windows."""
+    each = list(parts)
+    return {phase: merged(part[phase] for part in each) for phase in each[0]} if each else {}
 
 
 def _bucket(value_us: int) -> int:

@@ -598,6 +598,32 @@ class TestLedger:
         assert figures(ledger, LIVE) == Window(LIVE, 100.0, 100.0, Counts())
         assert ledger.stacks == ()
 
+    def test_says_where_the_time_of_a_window_went(self, ledger: Ledger) -> None:
+        """
+        A window has the phases of each route that had answers in it; windows of one stack add up, route by route.
+        """
+        ledger.recorder(LIVE)
+        shop, blog = ledger.phases(LIVE, "/"), ledger.phases(LIVE, "/blog")
+        shop.record(900, 700, 120)
+        first = ledger.close_window(LIVE)
+        shop.record(500, 300, 120)
+        blog.record(200, 100, 20)
+        second = ledger.close_window(LIVE)
+
+        both = merge([first, second])
+
+        assert set(first.phases) == {"/"}
+        assert first.phases["/"]["first_byte"] == ((700, 1),)
+        assert {route: phases["total"] for route, phases in second.phases.items()} == {
+            "/": ((500, 1),),
+            "/blog": ((200, 1),),
+        }
+        assert {route: phases["total"] for route, phases in both.phases.items()} == {
+            "/": ((500, 1), (900, 1)),
+            "/blog": ((200, 1),),
+        }
+        assert ledger.close_window(LIVE).phases == {}
+
     def test_keeps_one_recorder_for_a_stack(self, ledger: Ledger) -> None:
         """
         Who asks twice gets the same recorder.

@@ -4,7 +4,7 @@ import pytest
 
 from splitter.buckets import bucket_index, bucket_top_us
 from splitter.limits import LATENCY_US_MAX
-from splitter.phases import METHODS, OTHER, Phases
+from splitter.phases import METHODS, OTHER, Phases, summed
 
 
 class TestTimes:
@@ -49,6 +49,43 @@ class TestTimes:
 
         assert phases.latencies["total"] == ((top_us, 1),)
         assert phases.latencies["first_byte"] == phases.latencies["overhead"] == ((top_us, 1),)
+
+
+class TestWindows:
+    def test_hold_what_came_since_the_last(self) -> None:
+        """
+        A closed window has its own times; those since the start go on.
+        """
+        phases = Phases()
+        phases.record(900, 700, 120)
+        phases.record_connect(150)
+
+        first = phases.close()
+        phases.record(500, 300, 120)
+        second = phases.close()
+
+        assert first == {
+            "connect": ((150, 1),),
+            "first_byte": ((700, 1),),
+            "total": ((900, 1),),
+            "overhead": ((120, 1),),
+        }
+        assert second == {"connect": (), "first_byte": ((300, 1),), "total": ((500, 1),), "overhead": ((120, 1),)}
+        assert phases.latencies["overhead"] == ((120, 2),)
+        assert phases.latencies["total"] == ((500, 1), (900, 1))
+
+    def test_add_up(self) -> None:
+        """
+        Several windows, or routes, are one; of none there is nothing.
+        """
+        phases = Phases()
+        windows = []
+        for total_us in (900, 500, 900):
+            phases.record(total_us, 300, 120)
+            windows.append(phases.close())
+
+        assert summed(windows) == phases.latencies
+        assert summed([]) == {}
 
 
 class TestMethods:

@@ -94,7 +94,7 @@ class Analysis:
         """Close the window of `stack`."""
         window = self._kpis.close_window(stack)
         self.figures.setdefault(stack, Figures()).add(window)
-        return window
+        return replace(window, phases={})  # they are for people; half an hour of them would be much to keep
 
     def forget(self, stack: StackId) -> None:
         """Drop the figures of a stack that is gone."""

@@ -5,16 +5,26 @@ Everything is made from values at the moment of asking; dates are ISO 8601 in UT
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median_low
 from typing import Any, Final
 
+from splitter.buckets import Latency, quantile
 from splitter.judge.verdict import Forecast, KpiVerdict
 from splitter.kpi import merge, percentile, throughput
 from splitter.model import Pairs, Resources, StackId, Window
 from splitter.pairing import PAIRED, merged
+from splitter.phases import summed
 
 RECENT_WINDOWS: Final = 60  # percentiles and rates are those of the last minute at the usual tick
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStatus:
+    """How long one part of a request takes; None where no request had it."""
+
+    p50_us: int | None
+    p99_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,8 @@ class StackStatus:
     """One stack.  `requests` and `error_rate` count since the split began, latencies and `rps` are those of late.
 
     Rates and percentiles are None where there was nothing to measure, `uses` where nobody can look into the stack.
-    `unhealthy` says which endpoint fails its probes and how, nothing while all are well.
+    `unhealthy` says which endpoint fails its probes and how, nothing while all are well.  `phases` are those of all
+    routes (`splitter.phases`), of the last window in which there were answers.
     """
 
     id: StackId
@@ -37,6 +48,7 @@ class StackStatus:
     in_flight: int = 0
     uses: Resources | None = None
     unhealthy: str = ""
+    phases: Mapping[str, PhaseStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +135,11 @@ class Figures:
         self._errors = 0
         self._pairs: Pairs | None = None
         self._copies: Counter[str] = Counter()
+        self._phases: Mapping[str, Latency] = {}
 
     def add(self, window: Window) -> None:
-        self._recent.append(window)
+        self._recent.append(replace(window, phases={}))  # to sum up a minute of them would hold up the event loop
+        self._phases = summed(window.phases.values()) or self._phases
         self._requests += window.counts.n
         self._errors += window.counts.e5
         self._pairs = merged((self._pairs, window.pairs))
@@ -156,7 +170,7 @@ class Figures:
         """Return the figures as the status of `stack`."""
         if not self._recent:
             return StackStatus(stack, is_up, services, uses=uses)
-        recent = merge(self._recent)
+        recent, phases = merge(self._recent), self._phases
         return StackStatus(
             id=stack,
             is_up=is_up,
@@ -169,4 +183,5 @@ class Figures:
             rps=throughput(recent),
             in_flight=recent.in_flight,
             uses=uses,
+            phases={phase: PhaseStatus(quantile(each, 0.5), quantile(each, 0.99)) for phase, each in phases.items()},
         )
