@@ -232,7 +232,11 @@ class Logging:
 class Build:
     """How an image is built; `context` is an absolute path, `dockerfile` relative to it.
 
-    `dockerfile_inline` is the text of the file itself.  `extra_hosts` are `name:address`.
+    `dockerfile_inline` is the text of the file itself.  `extra_hosts` are `name:address`.  `platforms` are set where
+    there are several, of which one is chosen; `platform` where there is one.
+
+    `secrets` are keys of the template's secrets by the names that the build asks for, `ssh` keys or sockets by name
+    (empty: the agent of who builds), `additional_contexts` absolute paths or addresses by name.
     """
 
     context: str
@@ -246,6 +250,14 @@ class Build:
     platform: str = ""
     shm_bytes: int | None = None
     extra_hosts: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    # What only BuildKit can do
+    cache_to: tuple[str, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    ssh: Mapping[str, str] = field(default_factory=dict)
+    additional_contexts: Mapping[str, str] = field(default_factory=dict)
+    entitlements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +356,13 @@ class Service:
     storage_opt: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     umask: int | None = None
+
+    @property
+    def secret_keys(self) -> frozenset[str]:
+        """Return the keys of all secrets that the service, or its build, may read."""
+        return frozenset(
+            {grant.source for grant in self.secrets} | {*(self.build.secrets if self.build else {}).values()}
+        )
 
 
 @dataclass(frozen=True, slots=True)

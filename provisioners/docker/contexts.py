@@ -21,11 +21,21 @@ from splitter.template import Build
 
 IGNORED = ".dockerignore"
 CHUNK_BYTES = 1024 * 1024
-_NOT_BUILT = ("context", "labels", "cache_from")  # where it stands, what it is called and what is only faster
+_NOT_BUILT = (
+    "context",
+    "labels",
+    "cache_from",
+    "cache_to",
+)  # where it stands, what it is called and what is only faster
 
 
 def digest(build: Build, give_up: threading.Event) -> str:
-    """Return the digest of a build; empty where its files cannot be read, or reading was given up.  Blocks."""
+    """Return the digest of a build; empty where its files cannot be read, or reading was given up.  Blocks.
+
+    A build with contexts besides its own has none: those may hold anything, and lie on another machine.
+    """
+    if build.additional_contexts:
+        return ""
     found = hashlib.sha256(canonical(_asked(build)).encode())
     try:
         for path in _files(build):

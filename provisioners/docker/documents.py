@@ -43,7 +43,7 @@ def archive(service: Service, template: Template) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for grant, document in copied:
-            content = _content(document)
+            content = content_of(document)
             entry = tarfile.TarInfo(grant.target.lstrip("/"))
             entry.size = len(content)
             entry.uid, entry.gid = grant.uid or 0, grant.gid or 0
@@ -74,7 +74,8 @@ def is_mounted(grant: Grant, document: Document) -> bool:
     return bool(document.file) and grant.uid is None and grant.gid is None and grant.mode is None
 
 
-def _content(document: Document) -> bytes:
+def content_of(document: Document) -> bytes:
+    """Return what a secret or config holds.  Raises StackError for what cannot be read.  Blocks."""
     if document.content is not None:
         return document.content.encode()
     if document.file:

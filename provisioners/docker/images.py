@@ -1,6 +1,7 @@
 """Images of a stack: found on the engine, pulled, or built.
 
-Nothing is pulled for a service that is built.  Builds use the engine's classic builder, which every engine has.
+Nothing is pulled for a service that is built.  Builds use the engine's classic builder, which every engine has, and
+BuildKit where only that will do (`buildkit`).
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from docker import APIClient
 
-from provisioners.docker import contexts, names
+from provisioners.docker import buildkit, contexts, names, platforms
 from provisioners.docker.containers import Image
 from provisioners.docker.engine import Engine, EngineRefusedError
 from splitter.contracts import StackOrder
@@ -87,9 +88,7 @@ class Images:
 
     async def _attempt(self, service: Service, pulls: Pulls) -> Image | str:
         if service.build is not None:
-            context = Path(service.build.context)
-            is_there = await asyncio.to_thread(context.is_dir)
-            return "" if is_there else f"service {service.name}: build context {context} is no folder"
+            return await self._obstacle(service, service.build)
         if not service.image:
             return f"service {service.name} has neither image nor build; write one of them"
         try:
@@ -101,6 +100,28 @@ class Images:
             return await self._present(service, lambda _: None)
         except EngineRefusedError as error:
             return str(error)
+
+    async def _obstacle(self, service: Service, build: Build) -> str:
+        """Return why an image cannot be built, as far as one can see before; empty if nothing is in the way."""
+        context = Path(build.context)
+        if not await asyncio.to_thread(context.is_dir):
+            return f"service {service.name}: build context {context} is no folder"
+        try:
+            await self._mounted(service)
+            await self._platform(service, build)
+        except (EngineRefusedError, ValueError) as error:
+            return f"service {service.name}: {error}" if isinstance(error, ValueError) else str(error)
+        problem = await buildkit.missing(build)
+        return f"service {service.name}: {problem}" if problem else ""
+
+    async def _platform(self, service: Service, build: Build) -> str:
+        """Return the platform to build for.  Raises ValueError where the engine runs none of those that are written."""
+        own = ""
+        if build.platforms:
+            own = platforms.of_engine(
+                await self._engine.read("ask the engine about itself", lambda client: client.info())
+            )
+        return platforms.choose(build, service.platform, own)
 
     async def _mounted(self, service: Service) -> None:
         """Have the images that a service mounts, by its own policy.  Raises EngineRefusedError."""
@@ -165,7 +186,30 @@ class Images:
         build = service.build
         assert build is not None
         tag = names.image_tag(order.id, service.name)
+        platform = await self._platform(service, build)
+        labels = {**build.labels, names.BUILT_FOR: built_for}
         progress(f"building image {tag} from {build.context}")
+        try:
+            if buildkit.needs(build):
+                labels[names.CONTEXT] = await _digest(build)
+                with _dockerfile(build) as dockerfile:
+                    job = buildkit.Job(build, tag, labels, dockerfile, platform, order.template.secrets)
+                    await buildkit.run(job, self._engine.url)
+            else:
+                await self._build_on_engine(service, build, tag, labels, platform)
+        except (BuildFailure, buildkit.BuildCommandError) as error:
+            raise StackError(
+                f"service {service.name}: its image cannot be built from {build.context}: {error}"
+            ) from error
+        image = await self._find(tag)
+        if image is None:
+            raise StackError(f"service {service.name}: the engine built no image {tag}; look at its Dockerfile")
+        return image
+
+    async def _build_on_engine(
+        self, service: Service, build: Build, tag: str, labels: Mapping[str, str], platform: str
+    ) -> None:
+        """Build with the engine's own builder.  Raises BuildFailure."""
 
         def run(client: APIClient, give_up: threading.Event) -> None:
             context = contexts.digest(build, give_up)
@@ -176,10 +220,10 @@ class Images:
                     dockerfile=dockerfile,
                     buildargs=dict(build.args),
                     target=build.target or None,
-                    labels={**build.labels, names.BUILT_FOR: built_for, names.CONTEXT: context},
+                    labels={**labels, names.CONTEXT: context},
                     cache_from=list(build.cache_from) or None,
                     network_mode=build.network or None,
-                    platform=build.platform or service.platform or None,
+                    platform=platform or None,
                     shmsize=build.shm_bytes,
                     extra_hosts=dict(each.partition(":")[::2] for each in build.extra_hosts) or None,
                     rm=True,
@@ -190,16 +234,16 @@ class Images:
                 )
                 _follow(lines, give_up)
 
-        try:
-            await self._engine.stream(f"build the image of service {service.name}", run)
-        except BuildFailure as error:
-            raise StackError(
-                f"service {service.name}: its image cannot be built from {build.context}: {error}"
-            ) from error
-        image = await self._find(tag)
-        if image is None:
-            raise StackError(f"service {service.name}: the engine built no image {tag}; look at its Dockerfile")
-        return image
+        await self._engine.stream(f"build the image of service {service.name}", run)
+
+
+async def _digest(build: Build) -> str:
+    """Return the digest of what a build is made from; a caller that is cancelled does not wait for it."""
+    give_up = threading.Event()
+    try:
+        return await asyncio.to_thread(contexts.digest, build, give_up)
+    finally:
+        give_up.set()
 
 
 @contextlib.contextmanager

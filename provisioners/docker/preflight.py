@@ -15,6 +15,7 @@ from provisioners.docker.containers import Image, networks_used
 from provisioners.docker.engine import Engine
 from provisioners.docker.images import Images, Pulls
 from provisioners.docker.ourselves import own_mounts
+from provisioners.docker.platforms import is_for
 from provisioners.docker.sharing import Loan, Sharing
 from splitter.contracts import Finding, StackOrder
 from splitter.errors import EngineError
@@ -27,7 +28,6 @@ HARMLESS_DEVICES = frozenset(
 )
 """What any number of containers may open at once."""
 CONTROL_SOCKETS = ("/docker.sock", "/podman.sock", "/containerd.sock")
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CONTAINERD_STORE = "io.containerd.snapshotter"
 
 
@@ -202,15 +202,6 @@ def _images_of_others(
                 f"service {service.name}: image {image.reference} is for {image.platform}, and the service asks for "
                 f"{service.platform}; pull that one (docker pull --platform {service.platform} {image.reference})"
             )
-
-
-def is_for(asked: str, there: str) -> bool:
-    """Return whether an image for `there` (system/architecture) is one for what is asked, which may say less."""
-    system, _, architecture = there.partition("/")
-    parts = asked.lower().split("/")
-    if len(parts) == 1:
-        return parts[0] in (system, architecture) or ARCHITECTURES.get(parts[0]) == architecture
-    return parts[0] == system and ARCHITECTURES.get(parts[1], parts[1]) == architecture
 
 
 def _controllers(services: Iterable[Service]) -> Iterable[str]:

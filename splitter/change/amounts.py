@@ -104,7 +104,7 @@ def _limits(found: Fields, resources: Fields, reserved: Fields) -> Limits:
         oom_kill_disable=found.read("oom_kill_disable", Value.boolean, False),
         oom_score_adj=found.read("oom_score_adj", _score, None),
         block_io=found.read("blkio_config", _block_io, BlockIo()),
-        ulimits=found.read("ulimits", _ulimits, ()),
+        ulimits=found.read("ulimits", read_ulimits, ()),
     )
 
 
@@ -186,7 +186,8 @@ def _rates(value: Value, read: Callable[[Value], int], key: str = "rate") -> tup
     return tuple(sorted(rates, key=lambda rate: rate.path))
 
 
-def _ulimits(value: Value) -> tuple[Ulimit, ...]:
+def read_ulimits(value: Value) -> tuple[Ulimit, ...]:
+    """Return the limits of processes, by name."""
     return tuple(_ulimit(name, entry) for name, entry in sorted(value.entries().items()))
 
 

@@ -33,6 +33,7 @@ from splitter.template import (
     Port,
     Service,
     Template,
+    Ulimit,
     Volume,
 )
 
@@ -154,10 +155,16 @@ def _build(build: Build) -> Json:
         target=build.target,
         labels=build.labels,
         cache_from=build.cache_from,
+        cache_to=build.cache_to,
         network=build.network,
-        platforms=[build.platform] if build.platform else None,
+        platforms=[build.platform] if build.platform else build.platforms,
         shm_size=build.shm_bytes,
         extra_hosts=build.extra_hosts,
+        ulimits=_ulimits(build.ulimits),
+        secrets=[{"source": key, "target": name} for name, key in build.secrets.items()],
+        ssh={name: path or None for name, path in build.ssh.items()},
+        additional_contexts=build.additional_contexts,
+        entitlements=build.entitlements,
     )
 
 
@@ -324,11 +331,15 @@ def _limits(limits: Limits) -> Json:
                 device_read_iops=_rates(block_io.device_read_iops),
                 device_write_iops=_rates(block_io.device_write_iops),
             ),
-            ulimits={each.name: {"soft": each.soft, "hard": each.hard} for each in limits.ulimits},
+            ulimits=_ulimits(limits.ulimits),
         ),
         **({} if swappiness is None else {"mem_swappiness": swappiness}),
         **({} if score is None else {"oom_score_adj": score}),
     }
+
+
+def _ulimits(ulimits: Iterable[Ulimit]) -> Json:
+    return {each.name: {"soft": each.soft, "hard": each.hard} for each in ulimits}
 
 
 def _rates(rates: Iterable[DeviceRate], key: str = "rate") -> list[Json]:

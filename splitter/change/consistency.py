@@ -42,6 +42,7 @@ def check(
         found += _volume_problems(service, known.volumes, places)
         found += _grant_problems(service, "secret", service.secrets, known.secrets, places)
         found += _grant_problems(service, "config", service.configs, known.configs, places)
+        found += _build_problems(service, known.secrets, places)
     found += _name_problems({name: container_names[name] for name in services if name in container_names}, places)
     found += _loop_problems(services, places)
     return found
@@ -91,6 +92,12 @@ def _grant_problems(
     path: Path = ("services", service.name, f"{kind}s")
     missing = sorted({grant.source for grant in grants} - known)
     return [places.value(path).problem(path, _undefined(kind, source, known)) for source in missing]
+
+
+def _build_problems(service: Service, known: frozenset[str], places: Places) -> list[Problem]:
+    path: Path = ("services", service.name, "build", "secrets")
+    missing = sorted({*service.build.secrets.values()} - known) if service.build else []
+    return [places.value(path).problem(path, _undefined("secret", source, known)) for source in missing]
 
 
 def _name_problems(container_names: Mapping[str, str], places: Places) -> list[Problem]:

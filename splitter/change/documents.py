@@ -95,8 +95,8 @@ def _long(item: Value, folder: str) -> Grant:
         source,
         target,
         folder,
-        uid=found.read("uid", _id, None),
-        gid=found.read("gid", _id, None),
+        uid=found.read("uid", read_id, None),
+        gid=found.read("gid", read_id, None),
         mode=found.read("mode", read_mode, None),
     )
 
@@ -108,7 +108,7 @@ def _grant(
     return Grant(source, posixpath.normpath(posixpath.join(folder, target or source)), uid, gid, mode)
 
 
-def _id(value: Value) -> int:
+def read_id(value: Value) -> int:
     """Return a user or group by its number, which the specification wants as text."""
     text = value.text("0")
     if not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS):

@@ -1,9 +1,12 @@
 """Where relative paths of a template start."""
 
 import posixpath
+import re
 from dataclasses import dataclass
 
 from splitter.change.shapes import Value
+
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*://|git@|github\.com/", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Folders:
 def resolved(value: Value, path: str, folders: Folders) -> str:
     """Return `path` made absolute; a `~` that cannot be resolved is a mistake of `value`."""
     return value.attempt(lambda: folders.resolve(path), path)
+
+
+def is_elsewhere(path: str) -> bool:
+    """Return whether `path` is no path of this machine but an address, as of a repository or an image."""
+    return _ELSEWHERE.match(path) is not None
 
 
 def folder_of(file: str) -> str:

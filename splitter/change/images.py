@@ -4,18 +4,15 @@ import re
 from dataclasses import replace
 
 from splitter.change import keys
+from splitter.change.builds import read_build
 from splitter.change.commands import read_words
-from splitter.change.folders import resolved
-from splitter.change.labels import read_labels
-from splitter.change.networks import read_hosts
-from splitter.change.quantities import duration_s, whole_bytes
+from splitter.change.quantities import duration_s
 from splitter.change.shapes import Fields, Value
-from splitter.change.variables import Surroundings, passed_through
-from splitter.template import Build, Service
+from splitter.change.variables import Surroundings
+from splitter.template import Service
 
 _EVERY = re.compile(r"every_([0-9]+[wdhms])+", re.ASCII)
 _SAME_POLICY = {"if_not_present": "missing", "daily": "every_86400s", "weekly": "every_604800s"}
-_REMOTE = re.compile(r"[a-z]+://|git@|github\.com/")
 
 
 def with_image(service: Service, found: Fields, value: Value, around: Surroundings) -> Service:
@@ -23,7 +20,7 @@ def with_image(service: Service, found: Fields, value: Value, around: Surroundin
     service = replace(
         service,
         image=found.read("image", _image, ""),
-        build=found.read("build", lambda value: _build(value, around), None),
+        build=found.read("build", lambda value: read_build(value, around), None),
         pull_policy=_pull_policy(found),
         platform=found.read("platform", Value.text, ""),
         command=found.read("command", read_words, None),
@@ -88,33 +85,3 @@ def _known_policy(value: Value) -> str:
 def every(seconds: float) -> str:
     """Return the policy of an image that is pulled again once it has been here for so long."""
     return f"every_{int(seconds)}s"
-
-
-def _build(value: Value, around: Surroundings) -> Build:
-    found = value.known(keys.BUILD)
-    context = found.read("context", lambda value: value.text("."), ".")
-    if _REMOTE.match(context):
-        found["context"].problem("a context on another machine is not supported yet; clone it and name the folder")
-    if "dockerfile" in found and "dockerfile_inline" in found:
-        found["dockerfile_inline"].key_problem("dockerfile says it as well; write one of the two")
-    return Build(
-        context=resolved(found.get("context", value), context, around.folders),
-        dockerfile=found.read("dockerfile", Value.text, ""),
-        args=passed_through(found.read("args", Value.scalars, {}), around.environment),
-        target=found.read("target", Value.text, ""),
-        dockerfile_inline=found.read("dockerfile_inline", Value.text, ""),
-        labels=found.read("labels", read_labels, {}),
-        cache_from=found.read("cache_from", Value.texts, ()),
-        network=found.read("network", Value.text, ""),
-        platform=found.read("platforms", _platform, ""),
-        shm_bytes=found.read("shm_size", lambda value: value.convert(whole_bytes, 0), None),
-        extra_hosts=found.read("extra_hosts", read_hosts, ()),
-    )
-
-
-def _platform(value: Value) -> str:
-    """Return the one platform that an image is built for."""
-    platforms = value.texts()
-    if len(platforms) > 1:
-        value.problem("an image for several platforms is not supported yet; write the one that the engine runs")
-    return platforms[0] if platforms else ""

@@ -36,7 +36,6 @@ _DO = Key(Level.DO)
 _SWARM = Key(Level.NOTE, "only a swarm uses it")
 _WINDOWS = Key(Level.NOTE, "only Windows containers use it")
 _DRIVER = Key(Level.REFUSE, "no engine here has such drivers; write file: or environment: with what it holds")
-_BUILDKIT = Key(Level.LATER, "build the image beforehand and name it with image")
 
 
 def _all(row: Key, names: str) -> dict[str, Key]:
@@ -83,15 +82,13 @@ SERVICE: Mapping[str, Key] = {
 
 BUILD: Mapping[str, Key] = {
     **_all(
-        _DO, "context dockerfile args target dockerfile_inline labels cache_from network shm_size extra_hosts platforms"
+        _DO,
+        "context dockerfile args target dockerfile_inline labels cache_from network shm_size extra_hosts platforms"
+        " entitlements ssh cache_to additional_contexts privileged secrets ulimits",
     ),
     **_note("no_cache pull tags no_cache_filter", "the image is built once, for its stack"),
     **_note("provenance sbom", "the image stays on its engine"),
     **_all(_WINDOWS, "isolation"),
-    **_all(
-        _BUILDKIT,
-        "entitlements ssh cache_to additional_contexts privileged secrets ulimits",
-    ),
 }
 PULL_POLICY: Mapping[str, Key] = {
     **_all(_DO, "missing if_not_present always never build daily weekly refresh"),

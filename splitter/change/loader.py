@@ -146,7 +146,11 @@ class _Loading:
 
     def _documents(self, found: Fields, kind: str, services: Mapping[str, Service]) -> dict[str, Document]:
         """Return the secrets or configs; the files of those that no service uses are not read."""
-        granted = {grant.source for service in services.values() for grant in getattr(service, kind)}
+        granted = {
+            key
+            for service in services.values()
+            for key in (service.secret_keys if kind == "secrets" else {grant.source for grant in service.configs})
+        }
         return {
             key: read_document(key, value, kind, self._for_document(is_read=key in granted))
             for key, value in _entries(found, kind).items()
@@ -167,7 +171,7 @@ class _Loading:
             services=services,
             networks=_only(networks, joined),
             volumes=_only(resources.volumes, mounted),
-            secrets=_only(resources.secrets, {grant.source for service in all_services for grant in service.secrets}),
+            secrets=_only(resources.secrets, {key for service in all_services for key in service.secret_keys}),
             configs=_only(resources.configs, {grant.source for service in all_services for grant in service.configs}),
             files=files,
             notes=self._notes(),

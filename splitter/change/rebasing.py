@@ -7,8 +7,9 @@ the reader to say what is wrong with it.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from splitter.change.folders import Folders
+from splitter.change.folders import Folders, is_elsewhere
 from splitter.change.mounts import is_path
+from splitter.change.networks import SERVICE_PREFIX
 from splitter.change.positions import Entry, ListNode, MapNode, Node, ScalarNode, plain
 from splitter.template import MountType
 
@@ -63,9 +64,25 @@ def _entry(key: str) -> Rebase:
 
 
 def _path(node: Node, folders: Folders) -> Node:
-    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or "://" in node.value:
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or is_elsewhere(node.value):
         return node
     return _scalar(node, _resolve(node.value, folders))
+
+
+def _build(node: Node, folders: Folders) -> Node:
+    return _each(node, {"context": _path, "additional_contexts": _paths, "ssh": _paths}, folders)
+
+
+def _paths(node: Node, folders: Folders) -> Node:
+    """Return a mapping of names to paths; what lies elsewhere, or is of another service, is no path."""
+    if not isinstance(node, MapNode):
+        return node
+    names = [
+        name
+        for name, entry in node.entries.items()
+        if not (isinstance(entry.value, ScalarNode) and entry.value.text.startswith(SERVICE_PREFIX))
+    ]
+    return _each(node, dict.fromkeys(names, _path), folders)
 
 
 def _file(node: Node, folders: Folders) -> Node:
@@ -99,7 +116,7 @@ def _scalar(node: ScalarNode, text: str) -> ScalarNode:
 
 
 _SERVICE: Mapping[str, Rebase] = {
-    "build": _entry("context"),
+    "build": _build,
     "env_file": _items(_file),
     "label_file": _items(_path),
     "volumes": _items(_mount),

@@ -1,6 +1,5 @@
 import pytest
 
-from splitter.template import Build
 from tests.change.compose import FILE, mistake, mistakes, service, template
 
 pytestmark = pytest.mark.usefixtures("every_key")
@@ -14,21 +13,6 @@ class TestSources:
         assert mistakes("services: {web: {command: x}}") == [
             "1:12: services.web: neither image nor build says what to run; write one of them"
         ]
-
-    def test_build_forms(self) -> None:
-        """
-        A build is a folder, or a mapping with arguments that may pass through.
-        """
-        assert service("build: ./app").build == Build("/srv/shop/app")
-        assert service(
-            "build: {context: ., dockerfile: D, target: t, args: [A=1, B]}", environment={"B": "2"}
-        ).build == Build("/srv/shop", "D", {"A": "1", "B": "2"}, "t")
-
-    def test_remote_context_is_refused(self) -> None:
-        """
-        A context on another machine is not fetched.
-        """
-        assert "a context on another machine is not supported yet" in mistake("build: https://example.org/a.git")
 
     def test_commands_without_image(self) -> None:
         """
@@ -48,39 +32,17 @@ class TestSources:
         assert found == ["1:12: services.web: neither command nor endpoints says what answers; write one of them"]
 
 
-class TestBuilds:
-    def test_what_a_build_takes(self) -> None:
-        """
-        Every key that the engine's own builder knows.
-        """
-        build = service(
-            "build: {context: ., dockerfile_inline: FROM scratch, labels: [a=b], cache_from: [x], network: host,"
-            " platforms: [linux/amd64], shm_size: 1m, extra_hosts: ['a:10.0.0.1']}"
-        ).build
-
-        assert build == Build(
-            "/srv/shop",
-            dockerfile_inline="FROM scratch",
-            labels={"a": "b"},
-            cache_from=("x",),
-            network="host",
-            platform="linux/amd64",
-            shm_bytes=1024**2,
-            extra_hosts=("a:10.0.0.1",),
-        )
-
+class TestPolicies:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("build: {context: ., platforms: [a, b]}", "an image for several platforms is not supported yet"),
-            ("build: {context: ., dockerfile: a, dockerfile_inline: b}", "write one of the two"),
             ("pull_policy: build", "'build' needs to know how"),
             ("pull_policy: sometimes", "'sometimes' is not a policy"),
         ],
     )
-    def test_what_cannot_be_built(self, text: str, message: str) -> None:
+    def test_that_mean_nothing(self, text: str, message: str) -> None:
         """
-        What contradicts itself, or needs another builder, is a mistake.
+        A word that is none, and one that needs more, are mistakes.
         """
         assert message in mistake(text)
 

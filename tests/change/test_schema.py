@@ -22,18 +22,17 @@ TEXT_FILE = "/srv/shop/file"
 OURS = frozenset({"endpoints"})
 """Keys that the schema does not know: servers that splitter does not start."""
 UNREAD = frozenset(
-    "pre_start jobs entitlements ssh cache_to additional_contexts".split()  # noqa: SIM905
+    "pre_start jobs".split()  # noqa: SIM905
 )
 """Keys that have no reader yet."""
-UNREAD_IN: Mapping[tuple[str, ...], frozenset[str]] = {
-    ("services", "build"): frozenset({"privileged", "secrets", "ulimits"}),
-}
 
 BELOW: Mapping[tuple[str, ...], Mapping[str, Key]] = {
     (): keys.FILE,
     ("include",): keys.INCLUDE,
     ("services",): keys.SERVICE,
     ("services", "build"): keys.BUILD,
+    ("services", "build", "secrets"): keys.GRANT,
+    ("services", "build", "ulimits"): keys.ULIMIT,
     ("services", "healthcheck"): keys.HEALTHCHECK,
     ("services", "ports"): keys.PORT,
     ("services", "volumes"): keys.MOUNT,
@@ -109,7 +108,7 @@ def walk(schema: Json, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 def is_read(path: tuple[str, ...], key: str) -> bool:
     """Return whether what stands below a key is looked at, now or as soon as a provisioner maps it."""
     row = BELOW.get(path, {}).get(key)
-    if key in UNREAD or key in UNREAD_IN.get(path, ()):
+    if key in UNREAD:
         return False
     return row is None or row.level in {Level.DO, Level.LATER}
 
@@ -173,6 +172,12 @@ def ours(document: Json) -> str:
 PLACES: Mapping[tuple[str, ...], Callable[[Json], Json]] = {
     ("services",): lambda inner: service(**inner),
     ("services", "build"): lambda inner: service(build={"context": ".", **inner}),
+    ("services", "build", "secrets"): lambda inner: service(
+        build={"context": ".", "secrets": [{"source": "sec", **inner}]}
+    ),
+    ("services", "build", "ulimits"): lambda inner: service(
+        build={"context": ".", "ulimits": {"nofile": {"soft": 1, "hard": 2, **inner}}}
+    ),
     ("services", "healthcheck"): lambda inner: service(healthcheck={"test": "x", **inner}),
     ("services", "ports"): lambda inner: service(ports=[{"target": 80, **inner}]),
     ("services", "volumes"): lambda inner: service(volumes=[{"type": "bind", "source": "/x", "target": "/x", **inner}]),
@@ -343,8 +348,23 @@ GOOD: Mapping[tuple[str, ...], Mapping[str, tuple[Any, ...]]] = {
         "network": ("host",),
         "shm_size": SIZES,
         "extra_hosts": HOSTS,
-        "platforms": (["linux/amd64"],),
+        "platforms": (["linux/amd64"], ["linux/arm64", "linux/amd64"]),
+        "entitlements": (["network.host"],),
+        "ssh": ({"default": None}, {"key": "./id"}, ["default", "key=./id"]),
+        "cache_to": (["type=inline"],),
+        "additional_contexts": ({"a": "../a", "b": "docker-image://b:1"}, ["a=../a", "c=https://example.org/c.git"]),
+        "privileged": (False, "false"),
+        "secrets": (["sec"], [{"source": "sec", "target": "token"}]),
+        "ulimits": ({"nofile": 1, "nproc": {"soft": 1, "hard": 2}},),
     },
+    ("services", "build", "secrets"): {
+        "source": ("sec",),
+        "target": ("x",),
+        "uid": ("1",),
+        "gid": ("1",),
+        "mode": (0o440, "0440"),
+    },
+    ("services", "build", "ulimits"): {"soft": (1, "1"), "hard": (2, "2")},
     ("services", "healthcheck"): {
         "test": ("x", ["CMD", "x"], ["NONE"]),
         "interval": ("1s",),

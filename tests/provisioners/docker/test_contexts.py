@@ -28,6 +28,12 @@ def seen(context: Path) -> str:
 
 
 class TestDigest:
+    def test_is_not_known_with_other_contexts(self, context: Path) -> None:
+        """
+        What a build takes from elsewhere is not looked at, so nothing is said to be equal.
+        """
+        assert digest(Build(str(context), additional_contexts={"lib": str(context)}), GO_ON) == ""
+
     def test_is_equal_for_equal_files(self, context: Path, tmp_path: Path) -> None:
         """
         The same files elsewhere, written at another time, are the same build; what is ignored is not looked at.

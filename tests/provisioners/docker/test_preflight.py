@@ -11,7 +11,6 @@ from provisioners.docker.preflight import (
     _images_of_others,
     _runtimes,
     _unreachable,
-    is_for,
 )
 from splitter.model import ServicePort, StackId
 from splitter.placement import ALONE, Placement
@@ -110,13 +109,6 @@ class TestRuntimes:
 
 
 class TestPlatforms:
-    @pytest.mark.parametrize("asked", ["linux/arm64", "linux/arm64/v8", "linux/aarch64", "arm64", "linux"])
-    def test_may_say_less_than_the_image(self, asked: str) -> None:
-        """
-        A platform may leave out the system, the architecture or the variant, and has old names too.
-        """
-        assert is_for(asked, "linux/arm64")
-
     @pytest.mark.parametrize("asked", ["linux/amd64", "x86_64", "windows/arm64", "windows"])
     def test_of_another_image_is_refused(self, asked: str) -> None:
         """
