@@ -1,4 +1,4 @@
-"""The admin API: REST under /api/v1, the live view as server-sent events, health and metrics.
+"""The admin API: REST under /api/v1, the live view as server-sent events, health, metrics, and a page to look at.
 
 Who may: over the unix socket, whoever may open the file; over TCP, everybody may look and only the bearer of the
 token may do more.  A plan is more: it changes nothing, and it has the daemon read any file that its caller names.
@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from splitter.admin import dashboard
 from splitter.admin.wire import dumps, error_response, event_object, plain
 from splitter.change.plan import sentences
 from splitter.errors import NotFoundError, OperatorError, SplitterError
@@ -104,6 +105,7 @@ def build(controllers: Mapping[str, Controller], door: Door) -> web.Application:
     app[DOOR] = door
     app.add_routes(
         [
+            *dashboard.routes(),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/metrics", _metrics),

@@ -120,7 +120,8 @@ class Admin(Section):
     socket: Text = "run/splitter.sock"
     """The unix socket of the command line. Only its owner may use it. The path has at most 107 bytes."""
     bind: Address | None = None
-    """A TCP address for `/metrics`, `/healthz`, `/readyz` and the reading calls of the API. Null: none."""
+    """A TCP address for the dashboard (`/`), `/metrics`, `/healthz`, `/readyz` and the reading calls of the API.
+    Whoever reaches it may look. Null: none."""
     token: Token | None = None
     """What a caller over TCP must send as `Authorization: Bearer …` to change anything. Null: nobody may, over TCP."""
 

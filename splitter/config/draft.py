@@ -159,7 +159,7 @@ def _head(files: Sequence[str], bind: Endpoint, chosen: Reach) -> Iterator[str]:
     yield ""
     yield "admin:"
     yield _line("  socket: run/splitter.sock", "the command line's door; only its owner may open it")
-    yield _line("  bind: 127.0.0.1:9900", "/metrics, /healthz, /readyz, and the API for looking; null: none")
+    yield _line("  bind: 127.0.0.1:9900", "the dashboard, /metrics, /healthz, /readyz, the API for looking; null: none")
     yield ""
     yield _line("state_dir: state", "the journal: what it holds survives a kill -9")
     yield ""
