@@ -10,12 +10,13 @@ says how it behaves:
     SLOW               the fraction of answers that take twice as long
     LEAK_KB            how much memory each request takes and never gives back
     HANG, GARBAGE, RESET, CUT   the fraction that gets no answer, no HTTP, a reset, or half of the body
+    UNREADY            the fraction of checks of `/readyz` that are answered by 503
     CRASH_AFTER        the number of requests after which the process ends in the middle of the next
     CONTROL            if set, `POST /control?error_rate=0.5&hang=0` changes the figures while it runs
 
     GET /              a line of text            GET /download?bytes=N   N bytes; `&chunked=1` without their number
     GET /healthz       always well               POST /upload            the number of bytes that came
-    GET /wait?ms=N     an answer after N ms
+    GET /wait?ms=N     an answer after N ms  GET /readyz             well, but for UNREADY
 
 `--check` asks a running one for `/healthz` and exits with 0 or 1.  On SIGTERM it answers what it has begun to read,
 closes, and ends.  Long because it has to be one file.
@@ -56,6 +57,7 @@ class Behaviour:
     reset: float = 0.0
     cut: float = 0.0
     slow: float = 0.0
+    unready: float = 0.0
     leak_kb: int = 0
     crash_after: int = 0
 
@@ -139,7 +141,7 @@ class Connection:
 
     async def _misbehave(self, request: Request) -> None:
         """Do what fault tests ask for; requests of the health check are spared."""
-        if request.path in ("/healthz", "/control"):
+        if request.path in ("/healthz", "/readyz", "/control"):
             return
         behaviour = self._app.behaviour
         self._app.requests += 1
@@ -165,6 +167,10 @@ class Connection:
             case _, "/healthz":
                 await _drop(body)
                 await self._reply(request, 200, "ok\n")
+            case _, "/readyz":
+                await _drop(body)
+                is_ready = random.random() >= self._app.behaviour.unready
+                await self._reply(request, 200 if is_ready else 503, "ready\n" if is_ready else "not ready\n")
             case "POST", "/upload":
                 size = 0
                 async for block in body:

@@ -1,10 +1,12 @@
 """Binding, and closing without a dropped request."""
 
 import asyncio
+import os
 
 import pytest
 
 from splitter.errors import OperatorError
+from splitter.model import Split
 from splitter.proxy.descriptors import lowest_free
 from splitter.proxy.listener import Listener
 from splitter.proxy.options import ListenerOptions
@@ -23,6 +25,54 @@ class TestStart:
 
         with pytest.raises(OperatorError, match=rf"listener {host}:{port}: .*in use.*choose a free address"):
             await Listener(ListenerOptions(host, port), rig.gateway).start()
+
+
+class TestFlips:
+    async def test_leave_the_listening_socket_as_it_is(self, rig: Rig) -> None:
+        """
+        While routes change all the time new clients come in all the time, by the very socket that was bound first.
+        """
+        live, shadow = await rig.origin(serves()), await rig.origin(serves())
+        stacks = rig.stack(1, live), rig.stack(2, shadow)
+        await rig.start(Split(stacks[0], stacks[1], 5_000))
+        before = _sockets(rig)
+        answered = 0
+        is_over = False
+
+        async def come_and_go() -> None:
+            nonlocal answered
+            while not is_over:
+                client = Peer(*await asyncio.open_connection(*rig.listener.address))
+                await client.send(GET)
+                assert (await client.message()).endswith(b"ok")
+                client.close()
+                await client.writer.wait_closed()
+                answered += 1
+
+        coming = [asyncio.ensure_future(come_and_go()) for _ in range(8)]
+        flips = 0
+        while flips < 200 or answered < 200:
+            flips += 1
+            if flips % 10:
+                rig.publish(Split(stacks[0], stacks[1], 100 * (flips % 100)))
+            else:
+                rig.publish(Split(stacks[flips % 2]))
+            await asyncio.sleep(0)
+            assert not any(task.done() for task in coming)
+        is_over = True
+        await asyncio.gather(*coming)
+
+        assert before == _sockets(rig)
+        assert rig.listener.address[1] == before[0][2]
+
+
+def _sockets(rig: Rig) -> list[tuple[int, int, int]]:
+    """Return descriptor, inode and port of what the listener accepts with, and of the sockets that it keeps."""
+    door = rig.listener._door
+    accepting = [each for server in door._servers for each in server.sockets]
+    return [
+        (each.fileno(), os.fstat(each.fileno()).st_ino, each.getsockname()[1]) for each in (*accepting, *door._sockets)
+    ]
 
 
 class TestDescriptors:
