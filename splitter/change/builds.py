@@ -32,7 +32,7 @@ def read_build(value: Value, around: Surroundings) -> Build:
     return Build(
         context=resolved(found.get("context", value), context, around.folders),
         dockerfile=found.read("dockerfile", Value.text, ""),
-        args=passed_through(found.read("args", Value.scalars, {}), around.environment),
+        args=found.read("args", lambda value: passed_through(value, around), {}),
         target=found.read("target", Value.text, ""),
         dockerfile_inline=found.read("dockerfile_inline", Value.text, ""),
         labels=found.read("labels", read_labels, {}),

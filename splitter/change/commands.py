@@ -1,12 +1,11 @@
 """What runs inside a container: command lines, the health check, and what runs beside the main process."""
 
 import shlex
-from collections.abc import Mapping
 
 from splitter.change import keys
 from splitter.change.quantities import duration_s
 from splitter.change.shapes import Value
-from splitter.change.variables import passed_through
+from splitter.change.variables import Surroundings, passed_through
 from splitter.template import Healthcheck, Hook
 
 
@@ -59,12 +58,12 @@ def _health_test(value: Value) -> tuple[str, ...]:
     return test
 
 
-def read_hooks(value: Value, environment: Mapping[str, str]) -> tuple[Hook, ...]:
+def read_hooks(value: Value, around: Surroundings) -> tuple[Hook, ...]:
     """Return the commands of `post_start` or `pre_stop`, in order."""
-    return tuple(_hook(item, environment) for item in value.items())
+    return tuple(_hook(item, around) for item in value.items())
 
 
-def _hook(item: Value, environment: Mapping[str, str]) -> Hook:
+def _hook(item: Value, around: Surroundings) -> Hook:
     found = item.known(keys.HOOK)
     command = found.read("command", read_words, None)
     if not command:
@@ -74,5 +73,5 @@ def _hook(item: Value, environment: Mapping[str, str]) -> Hook:
         user=found.read("user", Value.text, ""),
         privileged=found.read("privileged", Value.boolean, False),
         working_dir=found.read("working_dir", Value.text, ""),
-        environment=passed_through(found.read("environment", Value.scalars, {}), environment),
+        environment=found.read("environment", lambda value: passed_through(value, around), {}),
     )

@@ -45,7 +45,7 @@ def _filled(document: Document, found: Fields, around: Surroundings) -> Document
         return replace(document, content=text, digest=_sha256(text.encode()))
     if "environment" in found:
         name = found["environment"].text()
-        held = around.environment.get(name)
+        held = around.environment_of(found["environment"]).get(name)
         if held is None and around.read is not None:
             found["environment"].problem(f"the variable {name} is not set; set it where splitter finds variables")
         return replace(document, environment=name, value=held, digest=_sha256((held or "").encode()))

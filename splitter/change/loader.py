@@ -187,12 +187,12 @@ class _Loading:
         return frozenset(name.strip() for name in named if name.strip())
 
     def _surroundings(self, is_enabled: bool, *, require_image: bool) -> Surroundings:
-        return Surroundings(self._folders, self._environment, self._read if is_enabled else None, require_image)
+        read = self._read if is_enabled else None
+        return Surroundings(self._folders, self._environment, read, require_image, self._assembler.included)
 
     def _for_document(self, *, is_read: bool) -> Surroundings:
-        """Return what a secret or config is read with: the variable of an included one may stand in its own `.env`."""
-        environment = {**self._assembler.included, **self._environment}
-        return Surroundings(self._folders, environment, self._read if is_read else None)
+        """Return what a secret or config is read with; the file of one that nobody uses is not."""
+        return self._surroundings(is_read, require_image=False)
 
     def _stop_at_problems(self) -> None:
         if self._report.problems:

@@ -15,7 +15,7 @@ from splitter.change.extends import Extender
 from splitter.change.folders import Folders, folder_of, resolved
 from splitter.change.interpolation import Interpolator
 from splitter.change.merge import merge
-from splitter.change.positions import Entry, MapNode, Node, ScalarNode
+from splitter.change.positions import MapNode, Node
 from splitter.change.rebasing import rebased_file
 from splitter.change.shapes import Fields, Report, Value
 from splitter.change.sources import Sources
@@ -28,26 +28,31 @@ _OWN = frozenset({INCLUDE, "name", "version"})
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Files that are read with one folder and one environment; `chain` are the files that led here."""
+    """Files that are read with one folder and one environment; `chain` are the files that led here.
+
+    `own` are the variables of the environment that only this project has, and those that include it.
+    """
 
     files: tuple[str, ...]
     folders: Folders
     environment: Mapping[str, str]
     chain: tuple[str, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Assembler:
     """Makes one tree of a project's files.
 
-    `unset` collects the variables that had no value, `included` those that only an included `.env` has; `includes`
-    are all includes so far, which ends files that include each other twice, and those twice, and so on.
+    `unset` collects the variables that had no value, `included` those that only included projects have, by the files
+    that were read with them: what a value there looks up later, it looks up there as well.  `includes` are all
+    includes so far, which ends files that include each other twice, and those twice, and so on.
     """
 
     sources: Sources
     report: Report
     unset: dict[str, None] = field(default_factory=dict)
-    included: dict[str, str] = field(default_factory=dict)
+    included: dict[str, Mapping[str, str]] = field(default_factory=dict)
     includes: list[str] = field(default_factory=list)
 
     def merged(self, project: Project) -> MapNode | None:
@@ -57,6 +62,8 @@ class Assembler:
         def open_file(file: str) -> MapNode | None:
             if file not in interpolated:
                 root = self.sources.root(file)
+                if project.own:
+                    self.included[file] = {**project.own, **self.included.get(file, {})}
                 interpolated[file] = None if root is None else self._interpolated(root, project.environment)
             return interpolated[file]
 
@@ -121,14 +128,10 @@ class Assembler:
         own = self.sources.variables(
             env_files or (f"{folders.project.rstrip('/')}/.env",), outer.environment, is_optional=not env_files
         )
-        inner = Project(files, folders, {**own, **outer.environment}, chain)
+        new = {name: value for name, value in own.items() if name not in outer.environment}
+        inner = Project(files, folders, {**new, **outer.environment}, chain, {**new, **outer.own})
         root = self.merged(inner)
-        if root is None:
-            return None
-        for name, value in own.items():
-            self.included.setdefault(name, value)
-        rebased = rebased_file(_without(root, _OWN), folders)
-        return _with_variables(rebased, {name: own[name] for name in own if name not in outer.environment})
+        return None if root is None else rebased_file(_without(root, _OWN), folders)
 
     def _paths(self, found: Fields, key: str, folders: Folders) -> tuple[str, ...]:
         paths = found.read(key, Value.one_or_more, [])
@@ -140,28 +143,3 @@ class Assembler:
 
 def _without(root: MapNode, names: frozenset[str] | set[str]) -> MapNode:
     return replace(root, entries={key: entry for key, entry in root.entries.items() if key not in names})
-
-
-def _with_variables(root: MapNode, own: Mapping[str, str]) -> MapNode:
-    """Return an included project with the variables that its services pass through from its own `.env` written out."""
-    services = root.entries.get("services")
-    if not own or services is None or not isinstance(services.value, MapNode):
-        return root
-    written = {name: Entry(each.place, _passed(each.value, own)) for name, each in services.value.entries.items()}
-    return replace(
-        root, entries={**root.entries, "services": Entry(services.place, replace(services.value, entries=written))}
-    )
-
-
-def _passed(service: Node, own: Mapping[str, str]) -> Node:
-    entry = service.entries.get("environment") if isinstance(service, MapNode) else None
-    if not isinstance(service, MapNode) or entry is None or not isinstance(entry.value, MapNode):
-        return service
-    variables = {
-        name: Entry(each.place, ScalarNode(each.value.place, own[name], own[name]))
-        if name in own and isinstance(each.value, ScalarNode) and each.value.value is None
-        else each
-        for name, each in entry.value.entries.items()
-    }
-    environment = Entry(entry.place, replace(entry.value, entries=variables))
-    return replace(service, entries={**service.entries, "environment": environment})

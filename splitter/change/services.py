@@ -59,8 +59,8 @@ def read_service(name: str, value: Value, around: Surroundings) -> Service:
         secrets=found.read("secrets", read_grants, ()),
         configs=found.read("configs", read_grants, ()),
         volumes_from=found.read("volumes_from", read_volumes_from, ()),
-        post_start=found.read("post_start", lambda value: read_hooks(value, around.environment), ()),
-        pre_stop=found.read("pre_stop", lambda value: read_hooks(value, around.environment), ()),
+        post_start=found.read("post_start", lambda value: read_hooks(value, around), ()),
+        pre_stop=found.read("pre_stop", lambda value: read_hooks(value, around), ()),
     )
     for add in (_with_names, _with_namespaces, _with_surroundings, with_amounts, with_networks):
         service = add(service, found)

@@ -102,6 +102,61 @@ class TestInclude:
         assert loaded.services["web"].environment == {}
         assert loaded.secrets["pw"].value == "s3cret"
 
+    def test_files_of_variables_use_its_own(self) -> None:
+        """
+        Whatever an included file names or passes through is read with its own variables, ours over them.
+        """
+        included = """
+        services:
+          db:
+            image: db
+            env_file: [{path: e.env}, f.env]
+            label_file: l.env
+            build: {context: ., args: [ONE]}
+            post_start: [{command: x, environment: [ONE]}]
+        """
+        text = """
+        include: [db/a.yaml]
+        services:
+          db: {env_file: [ours.env]}
+          web: {image: web, env_file: [ours.env]}
+        """
+        others = {
+            "/srv/shop/db/a.yaml": included,
+            "/srv/shop/db/.env": "ONE=inner\nTWO=inner",
+            "/srv/shop/db/e.env": "A=$ONE\nB=$TWO",
+            "/srv/shop/db/f.env": "C=$ONE-$A\nONE\n",
+            "/srv/shop/db/l.env": "label=$ONE",
+            "/srv/shop/ours.env": "D=$ONE",
+        }
+
+        loaded = template(text, others=others, environment={"TWO": "outer"})
+
+        db = loaded.services["db"]
+        assert db.environment == {"A": "inner", "B": "outer", "C": "inner-inner", "D": "inner", "ONE": "inner"}
+        assert db.labels == {"label": "inner"}
+        assert db.build is not None
+        assert db.build.args == {"ONE": "inner"}
+        assert db.post_start[0].environment == {"ONE": "inner"}
+        assert loaded.services["web"].environment == {"D": ""}
+
+    def test_variables_go_down_and_never_up(self) -> None:
+        """
+        A project that is included by an included one has its variables as well, and neither has those of the other's.
+        """
+        others = {
+            "/srv/shop/a/x.yaml": "include: [b/y.yaml]\nservices: {a: {image: a, environment: [UP, DOWN]}}",
+            "/srv/shop/a/.env": "DOWN=a",
+            "/srv/shop/a/b/y.yaml": "services: {b: {image: b, env_file: e.env, environment: [UP, DOWN]}}",
+            "/srv/shop/a/b/.env": "UP=b",
+            "/srv/shop/a/b/e.env": "BOTH=$UP$DOWN",
+        }
+
+        loaded = template("include: [a/x.yaml]", others=others)
+
+        assert loaded.services["a"].environment == {"DOWN": "a"}
+        assert loaded.services["b"].environment == {"BOTH": "ba", "DOWN": "a", "UP": "b"}
+
     def test_of_includes(self) -> None:
         """
         An included file may include others, from its own folder.
