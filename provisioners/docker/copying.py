@@ -12,7 +12,7 @@ dies in between leaves containers paused; the next one lets them go on (`release
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from docker import APIClient
@@ -67,6 +67,13 @@ async def _prepare(engine: Engine, source: str, command: Sequence[str]) -> None:
         )
     if problem := await run_hook(engine, writers[0], Hook(tuple(command)), SILENCE_S):
         raise StackError(f"volume {source}: copy hook {problem}")
+
+
+async def standing(engine: Engine, volumes: Collection[str]) -> list[str]:
+    """Return the containers that stand still and may write one of `volumes`."""
+    there = await engine.read("list containers", lambda client: list(client.containers(all=True)))
+    paused = (each for each in there if each["State"] == "paused")
+    return [each["Id"] for each in paused if any(m.get("Name") in volumes and m.get("RW") for m in each["Mounts"])]
 
 
 async def release(engine: Engine, containers: Sequence[str]) -> None:

@@ -35,6 +35,11 @@ class Parts:
             "list volumes", lambda client: list(client.volumes(filters=filters).get("Volumes") or ())
         )
 
+    async def volumes_used(self) -> set[str]:
+        """Return the names of all volumes that a stack has or uses, those of adopted projects too."""
+        own = {each["Name"] for each in await self.volumes()}
+        return own.union(*(each.shares.volumes.values() for each in (await self.identities()).values()))
+
     async def image_tags(self, stack: StackId) -> list[str]:
         """Return the tags of the images that were built for `stack`."""
         built = f"{names.BUILT_FOR}={names.built_for(self.labels[names.INSTALLATION], stack)}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from provisioners.docker import endpoints, folders, names, preflight, room, sampling
 from provisioners.docker.adopting import Adopting
-from provisioners.docker.copying import release
+from provisioners.docker.copying import release, standing
 from provisioners.docker.engine import THREADS, Engine
 from provisioners.docker.facts import facts
 from provisioners.docker.images import Images
@@ -103,7 +103,8 @@ class DockerProvisioner:
         containers = await self._parts.containers()
         if not self._has_found:
             # Whoever pauses for a copy lets go on, unless it was killed: then it is for us, before anything else.
-            await release(self._engine, [each["Id"] for each in containers if each["State"] == "paused"])
+            # Whom it stopped need not be ours: an adopted container has no labels, but its volumes are named by ours.
+            await release(self._engine, await standing(self._engine, await self._parts.volumes_used()))
             self._has_found = True
         parts = [*containers, *await self._parts.networks(), *await self._parts.volumes()]
         by_stack: dict[StackId, list[dict[str, Any]]] = {}

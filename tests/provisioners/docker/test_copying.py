@@ -1,13 +1,16 @@
 from dataclasses import replace
 
 import pytest
+from docker import APIClient
 
-from provisioners.docker import DockerOptions
+from provisioners.docker import DockerOptions, DockerProvisioner
 from splitter.contracts import StackOrder
 from splitter.errors import StackError
 from splitter.placement import Placement, VolumeMode
-from splitter.template import Volume
+from splitter.template import Mount, MountType, Template, Volume
+from tests.provisioners.docker.conftest import traces
 from tests.provisioners.docker.memory import World
+from tests.provisioners.docker.stage import WEB, endpoint, heard, order, server, template
 from tests.provisioners.docker.test_crashes import LIVE, SHADOW, made, shop, told, wanted
 
 BRIDGE = DockerOptions(endpoint="bridge", pull=False)
@@ -74,3 +77,44 @@ class TestCopyHook:
 
         assert world.commands == []
         assert world.volumes["shop-r2_uploads"]["data"] == {"row"}
+
+
+@pytest.mark.docker
+class TestOnAnEngine:
+    DUMP = """/python -c "open('/data/dump', 'w').write('all of it')" """
+
+    def release(self, hook: str) -> Template:
+        """Return a web server that keeps rows in a volume, which a shadow gets a copy of after `hook`."""
+        volumes = {"rows": Volume("rows", labels={"splitter.volume": "copy", "splitter.copy-hook": hook})}
+        return template(server(mounts=(Mount(MountType.VOLUME, "/data", "rows"),)), volumes=volumes)
+
+    async def lived(self, app: str, provisioner: DockerProvisioner, release: Template) -> StackOrder:
+        """Return the order of a shadow beside a live stack that has written a row."""
+        live = await provisioner.create(order(app, release, WEB), lambda _: None)
+        assert await heard(endpoint(live), "/write?row=one") == "one"
+        beside = Placement(base=live.id, volumes={"rows": VolumeMode.COPY})
+        return order(app, release, WEB, revision=2, placement=beside)
+
+    async def test_copies_what_the_command_has_left(self, app: str, provisioner: DockerProvisioner) -> None:
+        """
+        The dump that a command in live's container writes is in the shadow's volume, with the rows.
+        """
+        wanted = await self.lived(app, provisioner, self.release(self.DUMP))
+
+        shadow = await provisioner.create(wanted, lambda _: None)
+
+        assert await heard(endpoint(shadow), "/file?name=/data/dump") == "all of it"
+        assert await heard(endpoint(shadow), "/rows") == "one\n"
+
+    async def test_says_what_a_command_said_that_failed(
+        self, app: str, provisioner: DockerProvisioner, client: APIClient
+    ) -> None:
+        """
+        A dump that failed ends the making with the command's own words, and nothing of the shadow is left.
+        """
+        wanted = await self.lived(app, provisioner, self.release("/python -c 'import sys; sys.exit(\"no room\")'"))
+
+        with pytest.raises(StackError, match=r"copy hook .* ended with 1 \(no room\)"):
+            await provisioner.create(wanted, lambda _: None)
+
+        assert [name for name in traces(client, app) if "-r2" in name] == []

@@ -224,6 +224,104 @@ class TestDeath:
             assert running == {"shop-r1-worker-1": False, "shop-r2-worker-1": True}
 
 
+def composed() -> World:
+    """Return a world in which somebody's Compose has brought the shop up as the project `old`."""
+    world = World()
+    client = Client(world, MemoryEngine(world))
+    client.create_network("old_default")
+    for number, (name, service) in enumerate(sorted(shop().services.items()), 1):
+        labels = {
+            "com.docker.compose.project": "old",
+            "com.docker.compose.service": name,
+            "com.docker.compose.container-number": "1",
+            "com.docker.compose.oneoff": "False",
+        }
+        mounts = [{"Type": "volume", "Source": f"old_{each.source}", "Target": each.target} for each in service.mounts]
+        networks: dict[str, Any] = {"EndpointsConfig": {"old_default": {}}}
+        config = {"Image": "app:1", "Labels": labels, "HostConfig": {"Mounts": mounts}, "NetworkingConfig": networks}
+        client.create_container_from_config(config, f"old-{name}-{number}")
+        client.start(f"old-{name}-{number}")
+    world.volumes["old_data"]["data"].add("row")
+    return world
+
+
+async def adopt(provisioner: DockerProvisioner) -> None:
+    await provisioner.create(wanted(1, Placement(adopted="old", singletons=("worker",))), lambda _: None)
+
+
+async def make_beside_old(provisioner: DockerProvisioner) -> None:
+    await provisioner.create(SECOND, lambda _: None)
+
+
+async def adopted_deaths(*before: Story, story: Story) -> list[World]:
+    """Return the worlds that a daemon leaves when it dies at each call of `story`, over the adopted project."""
+    whole = composed()
+    await run(whole, *before)
+    calls = await run(whole, story)
+    assert calls > CALLS_MIN, "there is hardly a call to die at"
+    worlds = []
+    for number in range(calls):
+        world = composed()
+        await run(world, *before)
+        await run(world, story, dies_at=number)
+        worlds.append(world)
+    return worlds
+
+
+class TestDeathOverAnAdoptedProject:
+    OLD = ("old-db-1", "old-web-2", "old-worker-3")
+    PINS = ("splitter-keep/shop-db:r1", "splitter-keep/shop-web:r1", "splitter-keep/shop-worker:r1")
+
+    async def test_leaves_it_to_be_adopted_again(self) -> None:
+        """
+        Wherever a daemon dies while it adopts, the next one does it; nothing is made, moved, stopped or pinned twice.
+        """
+        before = {name: each["Id"] for name, each in composed().containers.items()}
+        for world in await adopted_deaths(story=adopt):
+            await run(world, adopt)
+
+            assert {name: each["Id"] for name, each in world.containers.items()} == before
+            assert all(each["State"]["Running"] for each in world.containers.values())
+            assert (set(world.networks), set(world.tags)) == ({"old_default"}, set(self.PINS))
+            assert set(world.volumes) == {"old_data", "old_uploads", "shop-r1_adopted"}
+
+    async def test_leaves_nothing_of_a_shadow_beside_it(self) -> None:
+        """
+        Wherever a daemon dies while it makes a shadow beside an adopted stack, the next one removes the shadow alone.
+        """
+        for world in await adopted_deaths(adopt, story=make_beside_old):
+            await run(world, clean_up)
+
+            assert world.of(SHADOW) == []
+            assert set(world.networks) == {"old_default"}
+            assert all(each["State"]["Status"] == "running" for each in world.containers.values())
+            assert set(world.containers) == set(self.OLD)
+
+    async def test_leaves_it_to_be_let_go(self) -> None:
+        """
+        Wherever a daemon dies while it retires an adopted stack, the next one ends it, and all that is not ours stays.
+        """
+        for world in await adopted_deaths(adopt, make_beside_old, retire_shadow, story=retire_live):
+            await run(world, retire_live)
+
+            assert set(world.containers) == set(self.OLD)
+            assert not any(each["State"]["Running"] for each in world.containers.values())
+            assert (world.of(LIVE), world.tags, set(world.networks)) == ([], {}, {"old_default"})
+            assert world.volumes["old_data"]["data"] == {"row"}
+
+    async def test_leaves_what_the_new_stack_uses_of_it(self) -> None:
+        """
+        Wherever a daemon dies while it retires an adopted stack after a promotion, the shared database runs on.
+        """
+        for world in await adopted_deaths(adopt, make_beside_old, hand_over, story=retire_live):
+            await run(world, retire_live)
+
+            running = {name for name in self.OLD if world.containers[name]["State"]["Running"]}
+            assert running == {"old-db-1"}
+            assert world.containers["shop-r2-web-1"]["State"]["Running"]
+            assert world.volumes["old_data"]["data"] == {"row"}
+
+
 class TestImages:
     @pytest.mark.parametrize("lost", ["shop-r1-web-1", "shop-r1-db-1"])
     async def test_that_live_is_made_of_stay_the_same(self, lost: str) -> None:

@@ -116,7 +116,7 @@ async def whole_stacks(world: World) -> list[StackId]:
 
 
 class TestLives:
-    @pytest.mark.parametrize("seed", range(8))
+    @pytest.mark.parametrize("seed", range(24))
     async def test_leave_live_and_nothing_else(self, seed: int) -> None:
         """
         After each release live is whole, on all its data, with the one worker that runs; of others nothing is left.

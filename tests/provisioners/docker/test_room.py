@@ -7,8 +7,9 @@ from provisioners.docker.room import MIB, available_here, needed, short_of_memor
 from splitter.errors import EngineError
 from splitter.placement import Placement
 from splitter.template import Limits
+from tests.provisioners.docker.conftest import MakeProvisioner
 from tests.provisioners.docker.memory import World
-from tests.provisioners.docker.stage import order, server, template
+from tests.provisioners.docker.stage import WEB, order, server, template
 from tests.provisioners.docker.test_crashes import FIRST, SECOND, made, problems, told
 
 GIB = 1024 * MIB
@@ -134,3 +135,25 @@ class TestAgain:
         again = order("shop", GREEDY.template, again=True, placement=Placement())
 
         assert await problems(World(), again, REFUSE) == []
+
+
+@pytest.mark.docker
+class TestOnAnEngine:
+    async def test_is_reckoned_from_what_live_uses(self, app: str, provisioner_of: MakeProvisioner) -> None:
+        """
+        A real engine's figures say what live's containers use, and what no host has refuses a deploy that is to be.
+        """
+        provisioner = provisioner_of(options=REFUSE)
+        live = await provisioner_of().create(order(app, template(server()), WEB), lambda _: None)
+        beside = Placement(base=live.id)
+        greedy = template(server(limits=Limits(memory_bytes=2**50)))
+        wanted = order(app, greedy, WEB, revision=2, placement=beside)
+
+        used = await room._used_by_live(provisioner._engine, provisioner._parts, wanted)
+        refusals = [each.sentence for each in await provisioner.check(wanted) if each.is_refusal]
+
+        assert list(used) == ["web"]
+        assert MIB < used["web"] < GIB
+        assert [each.partition(" (")[0] for each in refusals] == [
+            "the new containers may come to use 1048576.0 GiB of memory"
+        ]
