@@ -17,7 +17,8 @@ from provisioners.tcp import accepts
 from splitter.contracts import Clock, Finding, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import NO_FACTS, Facts
-from splitter.model import Endpoint, Resources, ServicePort, Stack, StackId
+from splitter.model import Endpoint, ServicePort, Stack, StackId
+from splitter.resources import Uses
 from splitter.template import Template
 
 CONNECT_PAUSE_S = 0.2
@@ -123,9 +124,9 @@ class StaticProvisioner:
                 return
             await self._pause(retired)
 
-    async def sample(self, stack: StackId) -> Resources | None:
-        """Return None: the servers are not ours to look into."""
-        return None
+    async def sample(self, stack: StackId) -> Uses:
+        """Return nothing: the servers are not ours to look into."""
+        return {}
 
     async def close(self) -> None:
         """Nothing to let go of."""

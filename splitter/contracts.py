@@ -169,8 +169,11 @@ class Provisioner(Protocol):
         """
         ...
 
-    async def sample(self, stack: StackId) -> Resources | None:
-        """Return what `stack` uses now; None where nobody can know it, or nothing of it runs.  Raises EngineError."""
+    async def sample(self, stack: StackId) -> Mapping[str, Resources]:
+        """Return what each service of `stack` uses now that was made for it; one that it borrows is its owner's.
+
+        Empty where nobody can know it, or nothing of it runs.  Raises EngineError.
+        """
         ...
 
     async def close(self) -> None:

@@ -96,22 +96,27 @@ class Resources:
     """What a stack uses at one moment.  None: not known, or without a limit.
 
     `memory` is what cannot be reclaimed (the working set) and `memory_limit` where the kernel kills, both in bytes and
-    of the container or process that is nearest to its limit; `cpu_s` is the CPU time that all have used since they
-    were started, `cpu_limit` how many CPUs they may use together.  `pids` are of the one nearest to its limit too, of
-    all together where none has one.  `connections` are open sockets.  `restarts` are those of the stack's life,
-    `oom_kills` how many of its parts were killed, at their last end, for want of memory.
+    of the container or process that is nearest to its limit; `memory_total` is that of all.  `cpu_s` is the CPU time
+    that all have used since they were started, `cpu_limit` how many CPUs they may use together.  `pids` are of the one
+    nearest to its limit too, of all together where none has one.  `descriptors` are the open files and connections of
+    the process nearest to its limit.  `restarts` are those of the stack's life, `oom_kills` how many of its parts were
+    killed, at their last end, for want of memory.  `services` are those that are counted (empty: nobody says which),
+    `left_out` those that are not, because the stack beside it has none of its own to compare with.
     """
 
     memory: float | None = None
     memory_limit: float | None = None
+    memory_total: float | None = None
     cpu_s: float | None = None
     cpu_limit: float | None = None
     pids: float | None = None
     pids_limit: float | None = None
-    connections: float | None = None
-    connections_limit: float | None = None
+    descriptors: float | None = None
+    descriptors_limit: float | None = None
     restarts: int = 0
-    oom_kills: int = 0
+    oom_kills: int | None = None
+    services: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def memory_share(self) -> float | None:

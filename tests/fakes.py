@@ -117,7 +117,9 @@ class FakeEngine:
     shared: dict[StackId, dict[str, set[StackId]]] = field(default_factory=dict)  # containers by owner: who uses them
     ports: int = 20_000
     facts: Facts = NO_FACTS
-    uses: dict[StackId, Resources | Callable[[float], Resources]] = field(default_factory=dict)  # of the time
+    uses: dict[StackId, Resources | Mapping[str, Resources] | Callable[[float], Resources]] = field(
+        default_factory=dict
+    )  # of service `web` alone, of each service, or by the time
 
     def fail(self, stack: StackId) -> None:
         """Raise the next failure that is planned for `stack`."""
@@ -221,10 +223,11 @@ class FakeProvisioner:
             if isinstance(news, StackDied):
                 return
 
-    async def sample(self, stack: StackId) -> Resources | None:
+    async def sample(self, stack: StackId) -> Mapping[str, Resources]:
         self._ask()
         uses = self._engine.uses.get(stack)
-        return uses(self._clock.monotonic()) if callable(uses) else uses
+        found = uses(self._clock.monotonic()) if callable(uses) else uses
+        return {"web": found} if isinstance(found, Resources) else found or {}
 
     async def close(self) -> None:
         """Nothing is held."""

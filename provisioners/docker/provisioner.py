@@ -29,7 +29,8 @@ from splitter.change.engines import is_stateful
 from splitter.contracts import Finding, FoundStack, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import Facts
-from splitter.model import Resources, Stack, StackId
+from splitter.model import Stack, StackId
+from splitter.resources import Uses
 from splitter.template import Template
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class DockerProvisioner:
         told, is_active = self._told.get(stack), self._promoting.is_active
         return Watch(self._engine, self._parts, self._news, stack, told, is_active).changes()
 
-    async def sample(self, stack: StackId) -> Resources | None:
+    async def sample(self, stack: StackId) -> Uses:
         return await sampling.sample(self._engine, self._parts, stack)
 
     async def close(self) -> None:

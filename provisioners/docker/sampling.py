@@ -4,27 +4,50 @@ Rule 1: one look, no waiting: the engine is asked for its counters as they stand
 which it would take a second.
 Rule 2: memory is the working set: usage without the file pages that the kernel would give back first.  Control groups
 of version 1 and 2 name those differently.
+Rule 3: what a stack borrows of another is its owner's, and counted there alone.  A container that nobody ordered of us,
+as an adopted project's, is found by its name.
+
+Descriptors are what the engine does not count.  They are asked of the kernel where the engine runs on this host and
+its processes can be seen from here, and are not known elsewhere.
 """
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import psutil
 from docker import APIClient
 
+from provisioners.bounds import descriptors, host_limit
+from provisioners.docker import names
 from provisioners.docker.engine import Engine, EngineRefusedError
 from provisioners.docker.parts import Parts
-from provisioners.together import host_limit, together
 from splitter.model import Resources, StackId
+from splitter.resources import Uses, together
 
 NANO = 1e9
 
 
-async def sample(engine: Engine, parts: Parts, stack: StackId) -> Resources | None:
-    """Return what the stack's running containers use; None if none runs.  Raises EngineError."""
+async def sample(engine: Engine, parts: Parts, stack: StackId) -> Uses:
+    """Return what the stack's running containers use, by service.  Raises EngineError."""
+    running = await _running(parts, stack)
+    looks = await asyncio.gather(*(look(engine, container) for _, container in running))
+    found: dict[str, list[Resources]] = {}
+    for (service, _), used in zip(running, looks, strict=True):
+        if used is not None:
+            found.setdefault(service, []).append(used)
+    services = {service: together(replicas) for service, replicas in found.items()}
+    return {service: used for service, used in services.items() if used is not None}
+
+
+async def _running(parts: Parts, stack: StackId) -> list[tuple[str, str]]:
+    """Return service and id of each container of the stack that runs."""
     listed = await parts.containers(stack)
-    found = await asyncio.gather(*(look(engine, each["Id"]) for each in listed if each["State"] == "running"))
-    return together([each for each in found if each is not None])
+    if listed:
+        return [(each["Labels"][names.SERVICE], each["Id"]) for each in listed if each["State"] == "running"]
+    return [(each.service, each.id) for each in await parts.look(stack) if each.running]  # adopted
 
 
 async def look(engine: Engine, container: str) -> Resources | None:
@@ -34,7 +57,12 @@ async def look(engine: Engine, container: str) -> Resources | None:
         return client.inspect_container(container), client.stats(container, stream=False, one_shot=True)
 
     try:
-        return read(*await engine.read("ask what a container uses", ask))
+        inspected, stats = await engine.read("ask what a container uses", ask)
+        used = read(inspected, stats)
+        if used is None:
+            return None
+        open_now, open_max = await asyncio.to_thread(opened, inspected)
+        return replace(used, descriptors=open_now, descriptors_limit=open_max)
     except EngineRefusedError as error:
         if error.status in (404, 409):  # it has just ended
             return None
@@ -59,6 +87,22 @@ def read(inspected: Mapping[str, Any], stats: Mapping[str, Any]) -> Resources | 
         restarts=int(inspected.get("RestartCount") or 0),
         oom_kills=int(bool(inspected["State"].get("OOMKilled"))),
     )
+
+
+def opened(inspected: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return what the container's fullest process has open, and may have; None where it cannot be seen from here.
+
+    A pid of the engine is somebody else's here if the engine runs elsewhere, or we in a container of our own: the
+    process is the container's only if its control group says so.
+    """
+    pid = inspected["State"].get("Pid") or 0
+    try:
+        if not pid or inspected["Id"] not in Path(f"/proc/{pid}/cgroup").read_text():
+            return None, None
+        first = psutil.Process(pid)
+        return descriptors([pid, *(child.pid for child in first.children(recursive=True))])
+    except (psutil.Error, OSError):
+        return None, None
 
 
 def _cpus(config: Mapping[str, Any]) -> float:

@@ -191,6 +191,8 @@ def ending(code: int | None) -> str:
         return "ended (it was started by an earlier run of splitter, so its exit code is not known)"
     if code >= 0:
         return f"exited with code {code}"
+    if -code == signal.SIGKILL:
+        return "was killed by SIGKILL, perhaps by the kernel for want of memory"
     try:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:

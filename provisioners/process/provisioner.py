@@ -13,7 +13,7 @@ Under systemd the daemon's unit needs `KillMode=process`; the default ends the s
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -28,7 +28,8 @@ from provisioners.process.supervision import Supervision, order_of
 from splitter.contracts import Clock, Finding, FoundStack, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import NO_FACTS, Facts
-from splitter.model import Resources, Stack, StackId
+from splitter.model import Stack, StackId
+from splitter.resources import Uses
 from splitter.template import Template
 
 PORT_ATTEMPTS_MAX = 3
@@ -127,10 +128,10 @@ class ProcessProvisioner:
         if not kept.task.cancelled():
             yield kept.task.result()
 
-    async def sample(self, stack: StackId) -> Resources | None:
-        """Return what the stack's processes use now; None if none of them runs.  Raises EngineError."""
+    async def sample(self, stack: StackId) -> Uses:
+        """Return what the stack's processes use now, by service; those that run.  Raises EngineError."""
         kept = self._kept.get(stack)
-        restarts = kept.supervision.restarts if kept is not None else 0
+        restarts = kept.supervision.restarts if kept is not None else {}
         try:
             return await asyncio.to_thread(self._sample, stack, restarts)
         except OSError as error:
@@ -142,7 +143,7 @@ class ProcessProvisioner:
             await self._let_be(stack)
         self._children.let_go()
 
-    def _sample(self, stack: StackId, restarts: int) -> Resources | None:
+    def _sample(self, stack: StackId, restarts: Mapping[str, int]) -> Uses:
         record = self._records.stack(stack)
         return sampling.sample(self._records.runs(stack), record.programs if record else (), restarts)
 

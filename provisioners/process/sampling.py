@@ -3,7 +3,8 @@
 Each replica has a session of its own, so who belongs to it is asked with one cheap call for each process of the host.
 What has left its session on purpose is not counted (it is found, more slowly, where stacks are ended).
 Memory is the proportional set size where the kernel has it: pages that forked workers share count once.  Nothing holds
-a process to its template's limits; they are what its memory is measured against.
+a process to its template's limits; they are what its memory is measured against.  Whether one was killed for want of
+memory is known only where it has a control group of its own (`groups`).
 """
 
 import os
@@ -12,22 +13,30 @@ from dataclasses import replace
 
 import psutil
 
+from provisioners.bounds import descriptors, host_limit
+from provisioners.process.groups import oom_kills
 from provisioners.process.processes import ProcessId, is_alive
 from provisioners.process.programs import Program
 from provisioners.process.records import Run
-from provisioners.together import host_limit, together
 from splitter.model import Resources
+from splitter.resources import Uses, together
 from splitter.template import Limits
 
 
-def sample(runs: Sequence[Run], programs: Sequence[Program], restarts: int) -> Resources | None:
-    """Return what the processes of `runs` use, each with all of its session; None if none is alive.  Blocks."""
+def sample(runs: Sequence[Run], programs: Sequence[Program], restarts: Mapping[str, int]) -> Uses:
+    """Return what the processes of `runs` use by service, each with all of its session; those that live.  Blocks.
+
+    `restarts` are those of each service.
+    """
     leaders = {run.process: run.service for run in runs if run.process is not None and is_alive(run.process)}
-    bounds = {program.service: program for program in programs}
-    families = _families(leaders)
-    found = [_use(family, bounds.get(leaders[leader])) for leader, family in families.items()]
-    used = together([each for each in found if each is not None])
-    return None if used is None else replace(used, restarts=restarts)
+    limits = {program.service: program.limits for program in programs}
+    found: dict[str, list[Resources]] = {}
+    for leader, family in _families(leaders).items():
+        service = leaders[leader]
+        if (used := _use(family, limits.get(service, Limits()))) is not None:
+            found.setdefault(service, []).append(replace(used, oom_kills=oom_kills(leader.pid)))
+    services = {service: together(replicas) for service, replicas in found.items()}
+    return {name: replace(used, restarts=restarts.get(name, 0)) for name, used in services.items() if used is not None}
 
 
 def _families(leaders: Collection[ProcessId]) -> Mapping[ProcessId, list[int]]:
@@ -48,12 +57,12 @@ def _sessions() -> Iterator[tuple[int, int]]:
             continue
 
 
-def _use(family: Sequence[int], program: Program | None) -> Resources | None:
+def _use(family: Sequence[int], limits: Limits) -> Resources | None:
     """Return what one replica uses; None if all of it ended meanwhile."""
     figures = [each for pid in family if (each := _look(pid)) is not None]
     if not figures:
         return None
-    limits = program.limits if program is not None else Limits()
+    opened, opened_max = descriptors(family)
     return Resources(
         memory=sum(memory for memory, _ in figures),
         memory_limit=limits.memory_bytes or host_limit(psutil.virtual_memory().total),
@@ -61,6 +70,8 @@ def _use(family: Sequence[int], program: Program | None) -> Resources | None:
         cpu_limit=limits.cpus or float(psutil.cpu_count() or 1),
         pids=len(figures),
         pids_limit=limits.pids,
+        descriptors=opened,
+        descriptors_limit=opened_max,
     )
 
 

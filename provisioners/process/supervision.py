@@ -13,7 +13,8 @@ Cost: each replica is looked at every POLL_S: one read of a small file.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,9 +117,12 @@ class Supervision:
         return died
 
     @property
-    def restarts(self) -> int:
-        """How often a process of the stack was started again, as far as this supervision has seen."""
-        return sum(replica.restarts for replica in self._replicas)
+    def restarts(self) -> Mapping[str, int]:
+        """How often a process of each service was started again, as far as this supervision has seen."""
+        counted: Counter[str] = Counter()
+        for replica in self._replicas:
+            counted[replica.program.service] += replica.restarts
+        return counted
 
     def waiting_for(self) -> str:
         """Return what keeps the stack from being up, one clause for each replica that is not."""

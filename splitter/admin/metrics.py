@@ -34,6 +34,8 @@ _USES: Final = (
     ("cpu_seconds", CounterMetricFamily, "CPU time of the stack; begins anew where a part of it does."),
     ("cpus", GaugeMetricFamily, "How many CPUs the stack may use."),
     ("pids", GaugeMetricFamily, "Processes of the stack, or of its part that is nearest its limit of them."),
+    ("descriptors", GaugeMetricFamily, "Open files and connections of the process that is nearest its limit of them."),
+    ("descriptors_limit", GaugeMetricFamily, "The limit of that process."),
     ("restarts", GaugeMetricFamily, "How often parts of the stack were started again."),
     ("oom_kills", GaugeMetricFamily, "Parts of the stack whose last end was a kill for want of memory."),
 )

@@ -98,9 +98,9 @@ class Kpis(Section):
     latency_shape: ShapeKpi = ShapeKpi()
     """All latencies at once: what is slower nowhere in particular, or for one request in a thousand."""
     cpu_per_request: SeriesKpi = SeriesKpi()
-    """CPU time for each request, where the provisioner can sample it."""
+    """CPU time for each request of the services that both stacks have, where the provisioner can sample it."""
     memory: SeriesKpi = SeriesKpi()
-    """The memory in use, as far as it cannot be reclaimed."""
+    """The memory in use, as far as it cannot be reclaimed, of the services that both stacks have."""
 
 
 class Warmup(Section):
@@ -132,7 +132,7 @@ class Guards(Section):
 
 class Predict(Section):
     memory: Mode = _JUDGE.predict.memory
-    """What is done when memory, processes or connections of the shadow will be at their limit within `horizon`."""
+    """What is done when memory, processes or descriptors of the shadow will be at their limit within `horizon`."""
     latency_trend: Mode = _JUDGE.predict.latency_trend
     """What is done when the shadow is surely slower than live, getting slower, and about to be beyond its tolerance."""
     cpu: Mode = _JUDGE.predict.cpu
@@ -151,7 +151,7 @@ class Analysis(Section):
     tick: Moment = _ROLLOUT.tick_s
     """How often the figures are looked at."""
     sample: Moment = _ROLLOUT.sample_s
-    """How often it is looked at what both stacks use: memory, CPU, processes, restarts."""
+    """How often it is looked at what both stacks use: memory, CPU, processes, descriptors, restarts."""
     warmup: Warmup = Warmup()
     """When latencies and proofs begin to count."""
     dwell: Duration = _JUDGE.dwell_s

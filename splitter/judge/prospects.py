@@ -26,7 +26,7 @@ FULL: Final = 0.95  # of a limit, where no guard says otherwise
 _SHARES: Final[Mapping[str, Callable[[Resources], float | None]]] = {
     "memory": lambda uses: uses.memory_share,
     "pids": lambda uses: _part(uses.pids, uses.pids_limit),
-    "connections": lambda uses: _part(uses.connections, uses.connections_limit),
+    "descriptors": lambda uses: _part(uses.descriptors, uses.descriptors_limit),
 }
 
 

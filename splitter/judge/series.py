@@ -32,12 +32,19 @@ class Gauge:
         self._requests = 0.0  # since the last sample
         self._used_s = 0.0
         self._served = 0.0
+        self.services: tuple[str, ...] = ()  # of the last sample
+        self.left_out: tuple[str, ...] = ()
 
     def add(self, uses: Resources | None, requests: float) -> None:
         """Take in a tick."""
+        if uses is not None and uses.services != self.services:
+            self._begin_anew(uses.services)
+        if uses is not None:
+            self.left_out = uses.left_out
         if self._is_memory:
-            if uses is not None and uses.memory is not None:
-                self._lowest = uses.memory if self._lowest is None else min(self._lowest, uses.memory)
+            used = None if uses is None else (uses.memory if uses.memory_total is None else uses.memory_total)
+            if used is not None:
+                self._lowest = used if self._lowest is None else min(self._lowest, used)
             return
         self._requests += requests
         if uses is None or uses.cpu_s is None:
@@ -53,13 +60,21 @@ class Gauge:
         self._lowest, self._used_s, self._served = None, 0.0, 0.0
         return figure or None
 
-    def state(self) -> list[float | None]:
-        """Return all that changes, as plain numbers."""
-        return [self._lowest, self._cpu_s, self._requests, self._used_s, self._served]
+    def state(self) -> list[Any]:
+        """Return all that changes, as plain values."""
+        figures = [self._lowest, self._cpu_s, self._requests, self._used_s, self._served]
+        return [*figures, list(self.services), list(self.left_out)]
 
     def restore(self, state: list[Any]) -> None:
         """Go on from what `state` returned."""
-        self._lowest, self._cpu_s, self._requests, self._used_s, self._served = state
+        self._lowest, self._cpu_s, self._requests, self._used_s, self._served, *names = state
+        self.services, self.left_out = map(tuple, names or ((), ()))
+
+    def _begin_anew(self, services: tuple[str, ...]) -> None:
+        """Forget the block: other services are counted from here on, and a sum of others is no growth."""
+        self.services = services
+        self._lowest, self._cpu_s = None, None
+        self._requests = self._used_s = self._served = 0.0
 
 
 class SeriesComparison:
@@ -98,7 +113,7 @@ class SeriesComparison:
             return
         live, shadow, seconds = self._live.take(), self._shadow.take(), self._block_s
         self._block_s = 0.0
-        if live is None or shadow is None:
+        if live is None or shadow is None or not self._are_alike:
             return
         self._figures = live, shadow
         is_above = shadow > live * self._options.tolerance.ratio
@@ -155,9 +170,19 @@ class SeriesComparison:
         self._above, self._blocks = map(int, state["blocks"])
         self._figures = tuple(state["figures"]) if state["figures"] else None
 
+    @property
+    def _are_alike(self) -> bool:
+        """Whether the same services of both sides were counted, as far as anybody said which."""
+        return self._live.services == self._shadow.services
+
     def _sentence(self) -> str:
+        if not self._are_alike:
+            other = sorted(set(self._shadow.services) - set(self._live.services))
+            return f"not compared: live has no {', '.join(other) or 'service of the same name'}"
+        left_out = ", ".join(self._live.left_out)
+        without = f"; without {left_out}, which the shadow has none of" if left_out else ""
         if self._figures is None:
-            return "not sampled yet"
+            return f"not sampled yet{without}"
         live, shadow = self._figures
         beyond = f"beyond {margin(self.kpi, self._options.tolerance)} in {self._above} of {self._blocks} blocks"
-        return f"{shadow / live:.2f}x of live's in the last 10 s; {beyond}"
+        return f"{shadow / live:.2f}x of live's in the last 10 s; {beyond}{without}"

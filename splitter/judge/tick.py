@@ -50,10 +50,14 @@ def _flaws(tick: Tick) -> Iterator[str]:
         if min(figures) < 0 or not isfinite(sum(figures)):
             yield f"{side} has a count that is negative or no number"
     for side, uses in (("live", tick.live_uses), ("shadow", tick.shadow_uses)):
-        if uses is not None and not all(each is None or (isfinite(each) and each >= 0) for each in astuple(uses)):
+        if uses is not None and not all(isfinite(each) and each >= 0 for each in _figures(uses)):
             yield f"{side} uses what is negative or no number"
     if tick.pairs is not None and (wrong := _flaw_of_pairs(tick.pairs)):
         yield wrong
+
+
+def _figures(uses: Resources) -> Iterator[float]:
+    return (each for each in astuple(uses) if isinstance(each, float | int))
 
 
 def _flaw_of_pairs(pairs: Pairs) -> str:

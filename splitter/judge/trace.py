@@ -196,9 +196,18 @@ def _uses(value: Mapping[str, Any] | None, header: Header) -> Resources | None:
         cpu_limit=value.get("cpu_limit"),
         pids=value.get("pids"),
         pids_limit=value.get("pids_limit"),
-        connections=value.get("connections"),
-        connections_limit=value.get("connections_limit"),
+        descriptors=value.get("descriptors"),
+        descriptors_limit=value.get("descriptors_limit"),
     )
+
+
+def _resources(value: Mapping[str, Any]) -> Resources:
+    """Return what `asdict` made `value` of; what an older version said besides is left out."""
+    known = {each.name for each in fields(Resources)}
+    figures: dict[str, Any] = {name: figure for name, figure in value.items() if name in known}
+    for names in ("services", "left_out"):
+        figures[names] = tuple(figures.get(names, ()))
+    return Resources(**figures)
 
 
 def tick_of(value: Mapping[str, Any]) -> Tick:
@@ -209,7 +218,7 @@ def tick_of(value: Mapping[str, Any]) -> Tick:
             parts[side] = Counts(**{**parts[side], "bins": tuple(parts[side]["bins"])})
     for side in ("live_uses", "shadow_uses"):
         if parts.get(side) is not None:
-            parts[side] = Resources(**parts[side])
+            parts[side] = _resources(parts[side])
     if parts.get("pairs") is not None:
         latencies = tuple((live, shadow) for live, shadow in parts["pairs"]["latencies_us"])
         parts["pairs"] = Pairs(**{**parts["pairs"], "latencies_us": latencies})

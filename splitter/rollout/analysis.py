@@ -22,6 +22,7 @@ from splitter.judge.verdict import Action, Decision, Verdict
 from splitter.kpi import merge
 from splitter.limits import WEIGHT_TOTAL
 from splitter.model import Resources, Side, StackId, Window
+from splitter.resources import Uses, alike, whole
 from splitter.rollout.events import Kind
 from splitter.rollout.fed import Before, Fed, Row, coarse, decode, encode, encode_past, feed
 from splitter.rollout.history import Rollout
@@ -66,7 +67,8 @@ class Analysis:
         self._journal = journal
         self._lately = Ring(config.baseline_window_s)  # of live: what it is like
         self._blocks = Blocks(config.design_window_s)  # of live: how much it varies
-        self._untold: dict[StackId, Resources] = {}  # samples for the next tick
+        self._untold: dict[StackId, Uses] = {}  # samples for the next tick
+        self._services: dict[StackId, tuple[str, ...]] = {}  # of each stack's last sample
         self._calm: dict[StackId, Resources] = {}  # the last sample before a judge began
         self._judge: Judge | None = None
         self._tick = 0
@@ -100,6 +102,7 @@ class Analysis:
         """Drop the figures of a stack that is gone."""
         self.figures.pop(stack, None)
         self._untold.pop(stack, None)
+        self._services.pop(stack, None)
         self._calm.pop(stack, None)
 
     def outlook(self, config: JudgeConfig, options: RolloutOptions) -> JudgePlan:
@@ -179,11 +182,12 @@ class Analysis:
             "dropped": sum(mirror.dropped.values()),
         }
 
-    def sampled(self, stack: StackId, uses: Resources) -> None:
-        """Take what `stack` uses; the judge is told with the next tick."""
+    def sampled(self, stack: StackId, uses: Uses) -> None:
+        """Take what the services of `stack` use; the judge is told with the next tick."""
         self._untold[stack] = uses
-        if not self.is_judging:
-            self._calm[stack] = uses
+        self._services[stack] = tuple(uses)
+        if not self.is_judging and (used := whole(uses)) is not None:
+            self._calm[stack] = used
 
     def end(self) -> None:
         """Let the judge go; its last decision can still be seen."""
@@ -205,7 +209,7 @@ class Analysis:
         assert self._judge is not None, "there is a judge while a shadow gets requests"
         windows = {Side.LIVE: live, Side.SHADOW: shadow}
         spans = [window.ended_s - window.started_s for window in windows.values() if window is not None]
-        shadow_uses = self._untold.pop(rollout.shadow.id, None)
+        shadow_uses = whole(self._untold.pop(rollout.shadow.id, {}))
         tick = Tick(
             t=self._tick,
             live=live.counts if live else None,
@@ -215,7 +219,7 @@ class Analysis:
             unhealthy=unhealthy,
             seconds=max(spans, default=1.0),
             share=rollout.share_bp / WEIGHT_TOTAL,
-            live_uses=self._untold.pop(rollout.live.id, None),
+            live_uses=alike(self._untold.pop(rollout.live.id, {}), self._services.get(rollout.shadow.id, ())),
             shadow_uses=shadow_uses,
             pairs=shadow.pairs if shadow else None,
         )
@@ -238,7 +242,7 @@ class Analysis:
         former = self._calm.setdefault(shadow, uses)
         if uses.restarts < former.restarts:  # a new daemon counts from 0
             former = self._calm[shadow] = uses
-        if uses.oom_kills > former.oom_kills:
+        if (uses.oom_kills or 0) > (former.oom_kills or 0):
             return "one of its parts was killed for want of memory"
         return "one of its parts ended and was started again" if uses.restarts > former.restarts else ""
 

@@ -312,7 +312,7 @@ class Controller:
         if self._history.live is None:
             return
         for stack in tuple(self._stacks.up):
-            if (uses := self._sampling.take(stack)) is not None:
+            if uses := self._sampling.take(stack):
                 self._analysis.sampled(stack, uses)
         live_window = self._analysis.close_live(self._history.live.id)
         rollout = self._history.running

@@ -11,7 +11,8 @@ from typing import Final
 
 from splitter.contracts import Clock, Provisioner
 from splitter.errors import EngineError
-from splitter.model import Resources, StackId
+from splitter.model import StackId
+from splitter.resources import Uses
 
 SAMPLE_TIMEOUT_S: Final = 30.0
 
@@ -24,7 +25,7 @@ class Sampling:
     def __init__(
         self, app: str, provisioner: Provisioner, clock: Clock, up: Callable[[], Collection[StackId]], every_s: float
     ) -> None:
-        self.last: dict[StackId, Resources] = {}
+        self.last: dict[StackId, Uses] = {}
         self._app = app
         self._provisioner = provisioner
         self._clock = clock
@@ -39,12 +40,12 @@ class Sampling:
             await asyncio.gather(*(self._sample(stack) for stack in tuple(self._up())))
             await self._clock.sleep(self._every_s)
 
-    def take(self, stack: StackId) -> Resources | None:
-        """Return the newest sample of `stack`, unless it was taken before."""
+    def take(self, stack: StackId) -> Uses:
+        """Return the newest sample of `stack`, nothing if it was taken before."""
         if stack not in self._untold:
-            return None
+            return {}
         self._untold.discard(stack)
-        return self.last.get(stack)
+        return self.last.get(stack, {})
 
     def forget(self, stack: StackId) -> None:
         """Let go of a stack that is gone."""
@@ -62,7 +63,7 @@ class Sampling:
             log.exception("%s: what it uses could not be asked", stack)
         else:
             self._silent.discard(stack)
-            if used is not None and stack in self._up():
+            if used and stack in self._up():
                 self.last[stack] = used
                 self._untold.add(stack)
 

@@ -122,6 +122,8 @@ def _uses(uses: Resources | None) -> Mapping[str, Any] | None:
         "cpu_limit": uses.cpu_limit,
         "pids": uses.pids,
         "pids_limit": uses.pids_limit,
+        "descriptors": uses.descriptors,
+        "descriptors_limit": uses.descriptors_limit,
     }
     return {name: figure for name, figure in figures.items() if figure is not None}
 

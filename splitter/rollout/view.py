@@ -7,6 +7,7 @@ from math import isfinite
 
 from splitter.judge.verdict import KpiVerdict, Verdict
 from splitter.model import StackId
+from splitter.resources import whole
 from splitter.rollout.analysis import Analysis
 from splitter.rollout.chronicle import Chronicle
 from splitter.rollout.history import Rollout, StackRecord
@@ -39,7 +40,7 @@ def status_of(
             record.id,
             is_up=record.id in stacks.up,
             services=stacks.services.get(record.digest, 0),
-            uses=sampling.last.get(record.id),
+            uses=whole(sampling.last.get(record.id, {})),
         )
         return replace(shown, unhealthy=health(record.id))
 

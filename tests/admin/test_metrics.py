@@ -103,7 +103,7 @@ class TestUses:
         """
         Figures that nobody knows have no sample: none is better than a zero.
         """
-        uses = Resources(memory=450.0, memory_limit=1_000.0, cpu_s=12.5, restarts=1)
+        uses = Resources(memory=450.0, memory_limit=1_000.0, cpu_s=12.5, restarts=1, oom_kills=0)
 
         samples = scraped(ledger(), replace(SPLITTING, live=replace(LIVE, uses=uses)))
 

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from splitter.judge.config import JudgeConfig, KpiOptions, Margin
-from splitter.judge.series import SeriesComparison
+from splitter.judge.series import Gauge, SeriesComparison
 from splitter.judge.tick import Reading, Tick
-from splitter.judge.verdict import Verdict
+from splitter.judge.verdict import KpiVerdict, Verdict
 from splitter.model import Counts, Resources
 
 SERVED = Counts(n=20, bins=(20,))
@@ -91,3 +91,62 @@ class TestCpu:
         watch(watched, 10, 0.5, 0.5, start=0)
 
         assert watched.verdict().shadow_n <= before + 1
+
+
+class TestServices:
+    """Only services that both sides have are compared."""
+
+    @staticmethod
+    def observe(watched: SeriesComparison, live: Resources, shadow: Resources, seconds: int = 300) -> KpiVerdict:
+        for second in range(seconds):
+            uses = [None, None] if second % 5 else [live, shadow]
+            tick = Tick(second, live=SERVED, shadow=SERVED, live_uses=uses[0], shadow_uses=uses[1])
+            watched.observe(tick, Reading(tick, 0, 0))
+        return watched.verdict()
+
+    def test_that_only_the_shadow_has_end_the_comparison(self) -> None:
+        """
+        A service that is new needs memory of its own, and that is no loss to be rolled back for.
+        """
+        live = Resources(memory=10, services=("web",))
+        shadow = Resources(memory=90, services=("search", "web"))
+
+        verdict = self.observe(comparison("memory"), live, shadow)
+
+        assert verdict.evidence == pytest.approx(1.0)
+        assert verdict.sentence == "not compared: live has no search"
+
+    def test_that_only_live_has_are_named(self) -> None:
+        """
+        A database that runs for both is in neither figure, and people are told.
+        """
+        live = Resources(memory=10, services=("web",), left_out=("db",))
+
+        verdict = self.observe(comparison("memory"), live, Resources(memory=10, services=("web",)))
+
+        assert verdict.sentence.startswith("1.00x of live's in the last 10 s; ")
+        assert verdict.sentence.endswith("; without db, which the shadow has none of")
+
+    def test_that_come_later_are_no_growth(self) -> None:
+        """
+        CPU time that a service had used before it was counted is not what the last requests cost.
+        """
+        gauge = Gauge("cpu_per_request")
+        gauge.add(Resources(cpu_s=1.0, services=("web",)), 10)
+        gauge.add(Resources(cpu_s=501.0, services=("api", "web")), 10)
+        again = Gauge("cpu_per_request")
+        again.restore(json.loads(json.dumps(gauge.state())))
+
+        for each in (gauge, again):
+            each.add(Resources(cpu_s=502.0, services=("api", "web")), 10)
+
+        assert gauge.take() == again.take() == 0.1
+
+    def test_memory_is_that_of_all(self) -> None:
+        """
+        The part that is nearest to its limit may be another one on either side; what all hold is compared.
+        """
+        live = Resources(memory=500, memory_total=560)
+        shadow = Resources(memory=60, memory_total=560)
+
+        assert self.observe(comparison("memory"), live, shadow).sentence.startswith("1.00x of live's")

@@ -1091,10 +1091,31 @@ class TestJudge:
             await stage.reach("SPLITTING")
             await stage.clock.pass_(11)
 
-            told = [(tick.live_uses, tick.shadow_uses) for tick in stage.judges.made[0].ticks[1:11]]
+            uses = [(tick.live_uses, tick.shadow_uses) for tick in stage.judges.made[0].ticks[1:11]]
+            told = [(live and live.memory, shadow and shadow.memory) for live, shadow in uses]
 
-            assert told.count((stage.engine.uses[LIVE], stage.engine.uses[SHADOW])) == 2
+            assert told.count((10, 90)) == 2
             assert told.count((None, None)) == 8
+
+    async def test_compares_services_that_both_stacks_have(self) -> None:
+        """
+        A database that runs once is counted for the stack that it was made for, and left out where stacks are compared.
+        """
+        web = Resources(memory=10, memory_limit=100, cpu_s=1.0)
+        async with staged() as stage:
+            stage.engine.uses = {LIVE: {"web": web, "db": Resources(memory=99, memory_limit=100)}, SHADOW: {"web": web}}
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(11)
+
+            tick = next(tick for tick in stage.judges.made[0].ticks[1:] if tick.live_uses and tick.shadow_uses)
+            live = stage.controller.status().live
+
+            assert tick.live_uses == replace(tick.shadow_uses, left_out=("db",))
+            assert tick.live_uses.services == ("web",)
+            assert live is not None
+            assert live.uses is not None
+            assert live.uses.services == ("db", "web")  # people see all of it
 
     @pytest.mark.parametrize(
         ("after", "reason"),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from splitter.model import Resources, StackId
+from splitter.resources import whole
 from splitter.rollout.sampling import Sampling
 from tests.fakes import FakeClock, FakeEngine, FakeProvisioner
 from tests.rollout.stage import staged
@@ -48,10 +49,10 @@ class TestTake:
             made.engine.uses[WEB] = HALF
             await made.clock.pass_(6.0)
 
-            assert made.sampling.take(WEB) == HALF
-            assert made.sampling.take(WEB) is None
+            assert made.sampling.take(WEB) == {"web": HALF}
+            assert made.sampling.take(WEB) == {}
             await made.clock.pass_(5.0)
-            assert made.sampling.take(WEB) == HALF
+            assert made.sampling.take(WEB) == {"web": HALF}
 
     async def test_has_nothing_of_a_stack_that_is_gone(self) -> None:
         """
@@ -63,7 +64,7 @@ class TestTake:
 
             made.sampling.forget(WEB)
 
-            assert made.sampling.take(WEB) is None
+            assert made.sampling.take(WEB) == {}
             assert made.sampling.last == {}
 
 
@@ -82,7 +83,7 @@ class TestFailure:
 
             assert len(caplog.records) == 1
             assert "shop-r1: what it uses is not known: the engine's socket refuses connections" in caplog.text
-            assert made.sampling.take(WEB) == HALF
+            assert made.sampling.take(WEB) == {"web": HALF}
 
     async def test_of_ours_does_not_end_sampling(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -101,7 +102,7 @@ class TestFailure:
                 await made.clock.pass_(6.0)
             await made.clock.pass_(6.0)
 
-            assert made.sampling.take(WEB) == HALF
+            assert made.sampling.take(WEB) == {"web": HALF}
 
 
 class TestStatus:
@@ -116,4 +117,4 @@ class TestStatus:
             live = stage.controller.status().live
 
             assert live is not None
-            assert live.uses == HALF
+            assert live.uses == whole({"web": HALF})

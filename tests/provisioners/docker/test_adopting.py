@@ -134,6 +134,8 @@ class TestAdoption:
         await soon(heard(endpoint(live), "/save?row=old"))
         placement = Placement(base=live.id, shared=("db",), volumes={"data": VolumeMode.SHARE}, singletons=("worker",))
         shadow = await provisioner.create(order(app, shop(app), WEB, revision=2, placement=placement), quiet)
+        assert sorted(await provisioner.sample(live.id)) == ["db", "web", "worker"]
+        assert sorted(await provisioner.sample(shadow.id)) == ["web"]  # what it borrows is counted for its owner
         assert await provisioner.deactivate(live.id) == ["worker"]
         assert await provisioner.activate(shadow.id, 30.0) == ["worker"]
 

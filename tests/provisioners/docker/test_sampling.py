@@ -1,13 +1,15 @@
 """What containers use: the engine's counters read, and a real container looked at."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from provisioners.docker import DockerProvisioner
-from provisioners.docker.sampling import read
+from provisioners.docker.sampling import opened, read
 from splitter.model import Resources, StackId
+from splitter.resources import together
 from splitter.template import Limits
 from tests.provisioners.docker.samples import inspected
 from tests.provisioners.docker.stage import WEB, order, server, template
@@ -46,7 +48,7 @@ class TestRead:
         A container that may use everything is measured against nine tenths of its host's memory, and all its cores.
         """
         assert read(inspected(), stats()) == Resources(
-            memory=70 * MIB, memory_limit=900 * MIB, cpu_s=2.5, cpu_limit=4.0, pids=7
+            memory=70 * MIB, memory_limit=900 * MIB, cpu_s=2.5, cpu_limit=4.0, pids=7, oom_kills=0
         )
 
     @pytest.mark.parametrize("config", [{"NanoCpus": 1_500_000_000}, {"CpuQuota": 150_000, "CpuPeriod": 100_000}])
@@ -75,6 +77,24 @@ class TestRead:
         assert read(inspected(), {"memory_stats": {}, "cpu_stats": {"cpu_usage": {"total_usage": 0}}}) is None
 
 
+class TestOpened:
+    def test_counts_what_a_process_of_the_container_has_open(self) -> None:
+        """
+        The engine does not count descriptors; its host's kernel does.
+        """
+        found, limit = opened({"Id": ":/", "State": {"Pid": os.getpid()}})  # every control group's line has that
+
+        assert limit is not None
+        assert 0 < (found or 0) < limit
+
+    @pytest.mark.parametrize("pid", [0, os.getpid(), 2**22 + 1])
+    def test_does_not_take_another_process_for_the_containers(self, pid: int) -> None:
+        """
+        An engine elsewhere has pids that are somebody else's here.
+        """
+        assert opened({"Id": "4e6543de906c", "State": {"Pid": pid}}) == (None, None)
+
+
 @pytest.mark.docker
 class TestOnAnEngine:
     async def test_a_running_stack_is_measured(self, provisioner: DockerProvisioner, app: str) -> None:
@@ -85,8 +105,10 @@ class TestOnAnEngine:
         ordered = order(app, template(server(limits=limits), server("api", limits=limits)), WEB)
         stack = await provisioner.create(ordered, lambda step: None)
 
-        found = await provisioner.sample(stack.id)
+        uses = await provisioner.sample(stack.id)
+        found = together(list(uses.values()))
 
+        assert sorted(uses) == ["api", "web"]
         assert found is not None
         assert found.memory_limit == 64 * MIB
         assert 0 < (found.memory or 0) < 64 * MIB
@@ -97,4 +119,4 @@ class TestOnAnEngine:
         """
         A stack that is not there uses nothing.
         """
-        assert await provisioner.sample(StackId(f"{app}-r9")) is None
+        assert await provisioner.sample(StackId(f"{app}-r9")) == {}

@@ -111,7 +111,8 @@ class TestEnding:
         ("code", "expected"),
         [
             (3, "exited with code 3"),
-            (-9, "was killed by SIGKILL"),
+            (-9, "was killed by SIGKILL, perhaps by the kernel for want of memory"),
+            (-15, "was killed by SIGTERM"),
             (-99, "was killed by signal 99"),
             (None, "ended (it was started by an earlier run of splitter, so its exit code is not known)"),
         ],

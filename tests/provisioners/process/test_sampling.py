@@ -16,9 +16,8 @@ def ignore(step: str) -> None:
 
 
 async def used(provisioner: ProcessProvisioner, stack: StackId = ID) -> Resources:
-    """Return what the stack uses."""
-    found = await provisioner.sample(stack)
-    assert found is not None
+    """Return what the stack's only service uses."""
+    (found,) = (await provisioner.sample(stack)).values()
     return found
 
 
@@ -44,6 +43,36 @@ class TestSample:
 
         assert (await used(provisioner)).pids == 2
 
+    async def test_services_are_told_apart(self, provisioner: ProcessProvisioner) -> None:
+        """
+        What is compared is services of the same name, so each has its figures.
+        """
+        await provisioner.create(order(service("web", "serve"), service("api", "serve")), ignore)
+
+        found = await provisioner.sample(ID)
+
+        assert sorted(found) == ["api", "web"]
+        assert all(each.memory for each in found.values())
+
+    async def test_descriptors_are_counted(self, provisioner: ProcessProvisioner) -> None:
+        """
+        A server has some open, and may have as many as the kernel lets it.
+        """
+        await provisioner.create(order(service("web", "serve")), ignore)
+
+        found = await used(provisioner)
+
+        assert found.descriptors_limit
+        assert 0 < (found.descriptors or 0) < found.descriptors_limit
+
+    async def test_kills_are_not_known(self, provisioner: ProcessProvisioner) -> None:
+        """
+        A process in the daemon's own control group may be killed for another's want of memory.
+        """
+        await provisioner.create(order(service("web", "serve")), ignore)
+
+        assert (await used(provisioner)).oom_kills is None
+
     async def test_restarts_are_counted(self, fresh: Callable[..., ProcessProvisioner]) -> None:
         """
         A process that was started again says so in the stack's figures.
@@ -55,7 +84,7 @@ class TestSample:
 
         async def is_counted() -> bool:
             found = await provisioner.sample(ID)
-            return found is not None and found.restarts == 1
+            return "web" in found and found["web"].restarts == 1
 
         await eventually(is_counted)
 
@@ -74,4 +103,4 @@ class TestSample:
         """
         A stack that is not there uses nothing.
         """
-        assert await provisioner.sample(ID) is None
+        assert await provisioner.sample(ID) == {}
