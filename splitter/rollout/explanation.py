@@ -2,7 +2,8 @@
 
 The figures are those of the decision that counted: of the event that decided, else of the last event that carried the
 judge's decision, else of the judge that is at work.  Every event of a rollout that is judged carries one, so an
-explanation of long ago needs the journal alone.
+explanation of long ago needs the journal alone.  Where the judge goes on after it, as in the watch after a promotion,
+what it sees now and where that is heading is said besides.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from splitter.judge.verdict import Decision, KpiVerdict, Verdict
 from splitter.judge.wording import LABELS, about, grouped, margin, odds, percent, span
 from splitter.rollout.events import Event, Kind
 from splitter.rollout.history import Rollout
+from splitter.rollout.machine import SHADOW_SERVES, State
 
 DECIDING: Final = frozenset(
     {
@@ -38,6 +40,20 @@ DECIDING: Final = frozenset(
 )
 """The kinds of events that turn a rollout one way or the other."""
 
+_OPEN: Final = frozenset(
+    {
+        State.REQUESTED,
+        State.AWAITING_OVERRIDE,
+        State.PROVISIONING,
+        State.WARMING,
+        State.MIRRORING,
+        State.SPLITTING,
+    }
+)
+"""States in which nothing is decided: who resumes what was held, or measures live anew, opens the question again."""
+
+_WATCHED: Final = frozenset({State.HELD, State.PROMOTING}) | SHADOW_SERVES
+
 _VERDICTS: Final = {
     Verdict.WORSE: "worse",
     Verdict.NON_INFERIOR: "proven not worse",
@@ -57,7 +73,8 @@ class Explanation:
     """Why a rollout stands where it stands.  `sentences` say all of it; the rest is for programs.
 
     `decided` is the sentence of the event that decided, empty while none has; `kind`, `at` and `by` are that event's.
-    `decision` has the judge's figures, None where nothing was ever judged.  `shares` are each KPI's part of the risk.
+    `decision` has the judge's figures, None where nothing was ever judged; `present` those of this moment, where the
+    judge goes on after what decided.  `shares` are each KPI's part of the risk.
     """
 
     app: str
@@ -70,13 +87,15 @@ class Explanation:
     at: str = ""
     by: str = ""
     decision: Decision | None = None
+    present: Decision | None = None
     shares: Mapping[str, float]
     sentences: tuple[str, ...] = ()
 
 
 def explain(app: str, rollout: Rollout, events: Sequence[Event], present: Decision | None) -> Explanation:
     """Return why `rollout` stands where it stands; `events` are its own, `present` its judge's word if it runs."""
-    deciding = next((event for event in reversed(events) if event.kind in DECIDING), None)
+    deciding = _deciding(events)
+    watching = present if deciding and rollout.state in _WATCHED else None
     decision = (_judged([deciding]) if deciding else present) or _judged(reversed(events)) or present
     shares = from_mapping(rollout.analysis).shares()
     return Explanation(
@@ -90,9 +109,20 @@ def explain(app: str, rollout: Rollout, events: Sequence[Event], present: Decisi
         at=deciding.at.isoformat() if deciding else "",
         by=deciding.by if deciding else "",
         decision=decision,
+        present=watching,
         shares=shares,
-        sentences=tuple(_sentences(rollout, deciding, decision, shares)),
+        sentences=tuple(_sentences(rollout, deciding, decision, watching, shares)),
     )
+
+
+def _deciding(events: Sequence[Event]) -> Event | None:
+    """Return the event that turned the rollout one way or the other; None while it is open."""
+    for event in reversed(events):
+        if event.state in _OPEN:
+            return None
+        if event.kind in DECIDING:
+            return event
+    return None
 
 
 def _judged(events: Iterable[Event]) -> Decision | None:
@@ -102,7 +132,11 @@ def _judged(events: Iterable[Event]) -> Decision | None:
 
 
 def _sentences(
-    rollout: Rollout, deciding: Event | None, decision: Decision | None, shares: Mapping[str, float]
+    rollout: Rollout,
+    deciding: Event | None,
+    decision: Decision | None,
+    watching: Decision | None,
+    shares: Mapping[str, float],
 ) -> Iterator[str]:
     state = rollout.state.value.lower().replace("_", " ")
     yield f"{rollout.id}: {rollout.shadow.id} beside {rollout.live.id}: {state}"
@@ -113,12 +147,27 @@ def _sentences(
     if decision is None:
         yield "there are no figures: the shadow had no requests that were judged"
         return
-    yield (
-        f"all figures together: {_odds(decision.evidence)} against the shadow, from {_odds(decision.needed)} on it is "
-        f"rolled back; seen in {span(decision.age_s)} and {grouped(decision.requests)} of its requests"
-    )
+    yield f"all figures together: {_so_far(decision)}"
+    if decision.min_score is not None:
+        yield f"score {decision.score:.0f}, a promotion needs {decision.min_score:g}"
     for verdict in decision.verdicts:
         yield from _of_kpi(verdict, shares.get(verdict.kpi, 0.0))
+    if watching is None:
+        yield from _outlook(decision)
+    else:
+        yield f"it is still watched: by now {_so_far(watching)}"
+        yield from _outlook(watching)
+
+
+def _so_far(decision: Decision) -> str:
+    return (
+        f"{_odds(decision.evidence)} against the shadow, from {_odds(decision.needed)} on it is rolled back; seen in "
+        f"{span(decision.age_s)} and {grouped(decision.requests)} of its requests"
+    )
+
+
+def _outlook(decision: Decision) -> Iterator[str]:
+    """Yield where the shadow is heading, and what a person should know."""
     for forecast in decision.forecasts:
         yield f"forecast of {forecast.figure.replace('_', ' ')} ({forecast.mode.value}): {forecast.sentence}"
     for gate in decision.gates:

@@ -16,15 +16,17 @@ from splitter.judge.replay import replay
 from splitter.judge.verdict import Action, Verdict
 from splitter.judge.wording import grouped, odds, percent
 from splitter.model import Resources, StackId
+from splitter.rollout.options import OnUndecided, RolloutOptions
 from tests.rollout.stage import LIVE, QUICK, SHADOW, Stage, opened, staged
 
 CONFIG = JudgeConfig(warmup_s=5, dwell_s=10, min_duration_s=30, max_duration_s=600)
+OPTIONS = replace(QUICK, deadline_s=500.0)
 
 
 @asynccontextmanager
-async def judged() -> AsyncIterator[Stage]:
+async def judged(options: RolloutOptions = OPTIONS) -> AsyncIterator[Stage]:
     """Yield a stage with the real judge and latencies that differ from each other."""
-    async with opened(judges=Judge, judge=CONFIG, options=replace(QUICK, deadline_s=500.0)) as stage:
+    async with opened(judges=Judge, judge=CONFIG, options=options) as stage:
         stage.kpis.rps = 400
         stage.kpis.spread_us = 10
         await stage.start()
@@ -113,6 +115,42 @@ class TestExplain:
         assert found.sentences[1].startswith("nothing is decided yet: warming up")
         assert found.decision is not None
         assert found.decision.requests in (2 * 400, 3 * 400)
+
+    async def test_of_one_that_is_watched_says_what_is_seen_now(self) -> None:
+        """
+        After a promotion the figures that decided stay, and what the judge has seen since is said besides.
+        """
+        async with judged() as stage:
+            await stage.deploy()
+            await stage.reach("STANDBY", within_s=600)
+            await stage.clock.pass_(20)
+            watched = await stage.controller.explain()
+            await stage.reach("PROMOTED", within_s=600)
+            over = await stage.controller.explain()
+
+        assert watched.decision is not None
+        assert watched.present is not None
+        assert watched.present.age_s >= watched.decision.age_s + 20
+        (line,) = (line for line in watched.sentences if line.startswith("it is still watched: by now "))
+        assert f"and {grouped(watched.present.requests)} of its requests" in line
+        assert over.present is None
+        assert not any("still watched" in line for line in over.sentences)
+
+    async def test_of_one_that_was_resumed_is_open_again(self) -> None:
+        """
+        What was undecided and is resumed is not decided any more.
+        """
+        async with judged(replace(QUICK, on_undecided=OnUndecided.HOLD, deadline_s=40.0, hold_s=60.0)) as stage:
+            await stage.deploy()
+            await stage.reach("HELD", within_s=600)
+            held = await stage.controller.explain()
+
+            await stage.command("resume")
+            resumed = await stage.controller.explain()
+
+        assert held.kind == "hold_undecided"
+        assert held.present is not None
+        assert (resumed.kind, resumed.decided, resumed.present) == ("", "", None)
 
     async def test_of_one_that_was_never_judged_says_so(self) -> None:
         """

@@ -1164,6 +1164,36 @@ class TestJudge:
             assert found.decision.kpi == "predict.memory"
             assert any(line.startswith("forecast of memory (rollback): ") for line in found.sentences)
 
+    async def test_of_the_house_foresees_a_leak_after_the_promotion(self) -> None:
+        """
+        What leaks only under all of the traffic is left while the former stack is kept, long before any guard is met.
+        """
+        options = replace(QUICK, steps_bp=(500,), deadline_s=3_600.0, standby_s=3_600.0, tick_s=5.0)
+        async with staged(judges=Judge, judge=JudgeConfig(), options=options) as stage:
+            stage.engine.uses = {each: Resources(memory=30, memory_limit=100) for each in (LIVE, SHADOW)}
+            await stage.deploy()
+            await stage.reach("STANDBY", within_s=3_600)
+            began_s = stage.clock.monotonic()
+            stage.engine.uses[SHADOW] = lambda now_s: Resources(
+                memory=30 + 65 * (now_s - began_s) / 1_800, memory_limit=100
+            )
+            while not any(each.breach_s for each in stage.controller.status().forecasts):
+                await stage.clock.pass_(30)
+                assert stage.state == "STANDBY"
+            seen = stage.controller.status()
+            told = await stage.controller.explain()
+
+            await stage.reach("ROLLED_BACK", within_s=1_800)
+
+            assert began_s + 1_800.0 - stage.clock.monotonic() > 180
+            assert stage.serves == {LIVE: 100}
+            assert "memory is" in await stage.said("worse")
+            assert [each.figure for each in seen.forecasts if each.breach_s] == ["memory"]
+            assert any("of its limit and will reach 95 % in" in line for line in told.sentences)
+            after = await stage.controller.explain()
+            assert after.decision is not None
+            assert after.decision.kpi == "predict.memory"
+
     async def test_of_the_house_does_not_fear_a_cache(self) -> None:
         """
         A shadow whose memory grows as caches fill, and then no more, is promoted.
