@@ -1,9 +1,13 @@
-"""Delivers alerts: each to the log at once, and to every webhook that wants its severity when that can take it.
+"""Delivers alerts: each to the log at once, and to every target that wants its severity when that can take it.
+
+A target is a webhook, which gets a POST with JSON, or a service that the library apprise knows: a chat, a mailbox, a
+pager.  That library blocks, so it is called in a thread, and it is imported only where an address asks for it.
 
 Rule 1: `send` never blocks and never raises.  A controller that cannot reach a chat room still rolls back.
-Rule 2: one webhook never delays another; each has a queue and a worker of its own.
+Rule 2: one target never delays another; each has a queue and a worker of its own.
 Rule 3: an alert in a queue ends as delivered, failed or dropped, and each of these is counted.
-Rule 4: of an address no more than scheme and host is ever logged: the rest is often the secret itself.
+Rule 4: of an address no more than scheme and host is ever logged, of other services' the scheme alone: the rest is
+often the secret itself.
 
 Bounds: a queue holds `ALERT_QUEUE_MAX` alerts and then drops the oldest; an alert is tried `ALERT_ATTEMPTS_MAX` times.
 """
@@ -11,9 +15,10 @@ Bounds: a queue holds `ALERT_QUEUE_MAX` alerts and then drops the oldest; an ale
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -21,11 +26,21 @@ import aiohttp
 from splitter.contracts import Alert, Severity
 from splitter.limits import ALERT_ATTEMPTS_MAX, ALERT_QUEUE_MAX, ALERT_TIMEOUT_S
 
+if TYPE_CHECKING:
+    import apprise
+
 log = logging.getLogger(__name__)
 
 BACKOFF_S = 1.0  # before the second attempt; doubled for each further one
 FLUSH_S = 5.0
 RETRIED_STATUSES: Final = frozenset({408, 425, 429})  # besides every 5xx: the receiver asks for another attempt
+
+_TYPES: Final[Mapping[Severity, Literal["info", "warning", "failure"]]] = {
+    Severity.INFO: "info",
+    Severity.WARNING: "warning",
+    Severity.CRITICAL: "failure",
+}
+"""What the library calls a severity; chats choose a colour by it."""
 
 _LEVELS: Final = {
     Severity.INFO: logging.INFO,
@@ -33,12 +48,16 @@ _LEVELS: Final = {
     Severity.CRITICAL: logging.CRITICAL,
 }
 
+WEBHOOKS: Final = frozenset({"http", "https"})
+
 Sleep = Callable[[float], Awaitable[None]]
+Attempt = Callable[[Alert], Awaitable[tuple[str, bool]]]
+"""Sends an alert once.  Returns why that failed (empty: it did not), and whether another attempt is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
-    """An address that alerts of these severities are posted to, as JSON."""
+class Target:
+    """An address that alerts of these severities are sent to."""
 
     url: str = field(repr=False)
     on: frozenset[Severity] = frozenset({Severity.WARNING, Severity.CRITICAL})
@@ -46,7 +65,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class AlertTotals:
-    """What became of the alerts for one webhook, by its redacted address."""
+    """What became of the alerts for one target, by its redacted address."""
 
     target: str
     delivered: int
@@ -58,13 +77,13 @@ class AlertTotals:
 class Alerts:
     """contracts.AlertSink.  `run` delivers until `close`; both are called once, by the daemon."""
 
-    def __init__(self, webhooks: Sequence[Webhook] = (), *, sleep: Sleep = asyncio.sleep) -> None:
-        self._lines = tuple(_Line(webhook, sleep) for webhook in webhooks)
+    def __init__(self, targets: Sequence[Target] = (), *, sleep: Sleep = asyncio.sleep) -> None:
+        self._lines = tuple(_Line(target, sleep) for target in targets)
         self._ended = asyncio.Event()
         self._is_running = False
 
     def send(self, alert: Alert) -> None:
-        """Log `alert` and queue it for every webhook that wants it."""
+        """Log `alert` and queue it for every target that wants it."""
         log.log(_LEVELS[alert.severity], "alert: %s: %s", alert.rollout or alert.app, alert.sentence)
         for line in self._lines:
             line.put(alert)
@@ -76,7 +95,7 @@ class Alerts:
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as tasks:
                 for line in self._lines:
-                    tasks.create_task(line.run(session), name=f"alerts to {line.target}")
+                    tasks.create_task(line.run(_attempt(line.url, session)), name=f"alerts to {line.target}")
         finally:
             self._ended.set()
 
@@ -103,6 +122,8 @@ class Alerts:
 def redacted(url: str) -> str:
     """Return as much of an address as a log may hold: no user, no password, no path, no query."""
     parts = urlsplit(url)
+    if parts.scheme not in WEBHOOKS:
+        return f"{parts.scheme}://…"  # where others have a host, these may have a token
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}/…"
 
@@ -121,12 +142,60 @@ def payload(alert: Alert) -> dict[str, Any]:
     }
 
 
-class _Line:
-    """The queue of one webhook and what became of its alerts.  Only its worker takes from the queue."""
+def is_known(url: str) -> bool:
+    """Return whether the library knows the service that `url` is of, and finds the address whole."""
+    return _service(url) is not None
 
-    def __init__(self, webhook: Webhook, sleep: Sleep) -> None:
-        self.target = redacted(webhook.url)
-        self._webhook = webhook
+
+def _attempt(url: str, session: aiohttp.ClientSession) -> Attempt:
+    if urlsplit(url).scheme in WEBHOOKS:
+        return partial(_post, url, session)
+    return partial(_notify, _service(url))
+
+
+def _service(url: str) -> "apprise.NotifyBase | None":
+    """Return the library's own object for an address; it says nothing in our log, where its words could be secrets."""
+    import apprise  # takes a second, and most have a webhook or nothing
+
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    asset = apprise.AppriseAsset(app_id="splitter", app_desc="splitter", app_url="")
+    found = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    return found if isinstance(found, apprise.NotifyBase) else None
+
+
+async def _post(url: str, session: aiohttp.ClientSession, alert: Alert) -> tuple[str, bool]:
+    try:
+        async with session.post(url, json=payload(alert), allow_redirects=False) as response:
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return type(error).__name__, isinstance(error, ValueError)  # the error's own text may hold the address
+    if status < 300:
+        return "", True
+    return f"it answered {status}", status < 500 and status not in RETRIED_STATUSES
+
+
+async def _notify(service: "apprise.NotifyBase | None", alert: Alert) -> tuple[str, bool]:
+    """Send by the library.  What is still under way in its thread after the time-out ends by the library's own."""
+    if service is None:
+        return "nobody knows this address", True
+    send = partial(
+        service.notify, body=alert.sentence, title=f"[{alert.severity}] {alert.app}", notify_type=_TYPES[alert.severity]
+    )
+    try:
+        async with asyncio.timeout(ALERT_TIMEOUT_S):
+            is_taken = await asyncio.to_thread(send)
+    except Exception as error:  # any of a hundred services' own; its text may hold the address
+        return type(error).__name__, False
+    return ("", True) if is_taken else ("it was not taken", False)
+
+
+class _Line:
+    """The queue of one target and what became of its alerts.  Only its worker takes from the queue."""
+
+    def __init__(self, target: Target, sleep: Sleep) -> None:
+        self.target = redacted(target.url)
+        self.url = target.url
+        self._on = target.on
         self._sleep = sleep
         self._queue: deque[Alert] = deque()
         self._has_news = asyncio.Event()
@@ -135,7 +204,7 @@ class _Line:
         self._delivered = self._failed = self._dropped = 0
 
     def put(self, alert: Alert) -> None:
-        if alert.severity not in self._webhook.on or self._finishing.is_set():
+        if alert.severity not in self._on or self._finishing.is_set():
             return
         if len(self._queue) >= ALERT_QUEUE_MAX:
             self._queue.popleft()
@@ -163,28 +232,27 @@ class _Line:
     def totals(self) -> AlertTotals:
         return AlertTotals(self.target, self._delivered, self._failed, self._dropped, len(self._queue))
 
-    async def run(self, session: aiohttp.ClientSession) -> None:
+    async def run(self, attempt: Attempt) -> None:
         self._worker = asyncio.current_task()
         while self._queue or not self._finishing.is_set():
             if not self._queue:
                 self._has_news.clear()
                 await self._has_news.wait()
                 continue
-            await self._deliver(session, self._queue.popleft())
+            await self._deliver(attempt, self._queue.popleft())
 
-    async def _deliver(self, session: aiohttp.ClientSession, alert: Alert) -> None:
-        """Try until the webhook has taken `alert`, has refused it, or the attempts are used up."""
-        content = payload(alert)
+    async def _deliver(self, attempt: Attempt, alert: Alert) -> None:
+        """Try until the target has taken `alert`, has refused it, or the attempts are used up."""
         failure = "was interrupted"
         try:
-            for attempt in range(ALERT_ATTEMPTS_MAX):
-                failure, is_final = await self._post(session, content)
+            for number in range(ALERT_ATTEMPTS_MAX):
+                failure, is_final = await attempt(alert)
                 if not failure:
                     self._delivered += 1
                     return
-                if is_final or self._finishing.is_set() or attempt == ALERT_ATTEMPTS_MAX - 1:
+                if is_final or self._finishing.is_set() or number == ALERT_ATTEMPTS_MAX - 1:
                     break
-                await self._pause(BACKOFF_S * 2**attempt)
+                await self._pause(BACKOFF_S * 2**number)
         except asyncio.CancelledError:
             self._fail(alert, "was interrupted")
             raise
@@ -193,17 +261,6 @@ class _Line:
     def _fail(self, alert: Alert, failure: str) -> None:
         self._failed += 1
         log.error("an alert (%s, %s) could not be delivered to %s: %s", alert.app, alert.kind, self.target, failure)
-
-    async def _post(self, session: aiohttp.ClientSession, content: dict[str, Any]) -> tuple[str, bool]:
-        """Return why an attempt failed (empty: it did not), and whether another one is of no use."""
-        try:
-            async with session.post(self._webhook.url, json=content, allow_redirects=False) as response:
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return type(error).__name__, isinstance(error, ValueError)  # the error's own text may hold the address
-        if status < 300:
-            return "", True
-        return f"it answered {status}", status < 500 and status not in RETRIED_STATUSES
 
     async def _pause(self, seconds: float) -> None:
         """Wait for `seconds`, or until there is no more time to wait."""

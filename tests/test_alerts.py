@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from splitter.alerts import Alerts, Webhook, payload, redacted
+from splitter.alerts import Alerts, Target, is_known, payload, redacted
 from splitter.contracts import Alert, Severity
 from splitter.limits import ALERT_ATTEMPTS_MAX, ALERT_QUEUE_MAX
 
@@ -72,10 +72,12 @@ async def running(alerts: Alerts) -> AsyncIterator[None]:
         await alerts.close()
 
 
-async def delivered(receiver: Receiver, *alerts: Alert, sleep: Callable[[float], Awaitable[None]]) -> Alerts:
+async def delivered(
+    receiver: Receiver, *alerts: Alert, sleep: Callable[[float], Awaitable[None]], scheme: str = "http"
+) -> Alerts:
     """Send `alerts` to `receiver` and return the sink once each of them is done with."""
     async with listening(receiver) as url:
-        sink = Alerts([Webhook(url)], sleep=sleep)
+        sink = Alerts([Target(url.replace("http", scheme, 1))], sleep=sleep)
         async with running(sink):
             for each in alerts:
                 sink.send(each)
@@ -128,12 +130,50 @@ class TestWebhook:
         """
         receiver = Receiver()
         async with listening(receiver) as url:
-            sink = Alerts([Webhook(url, on=frozenset({Severity.CRITICAL}))])
+            sink = Alerts([Target(url, on=frozenset({Severity.CRITICAL}))])
             async with running(sink):
                 sink.send(alert("a step", Severity.INFO))
                 sink.send(alert("a rollback", Severity.CRITICAL))
 
         assert [each["sentence"] for each in receiver.got] == ["a rollback"]
+
+
+class TestService:
+    async def test_gets_title_and_sentence(self) -> None:
+        """
+        An address that the library knows is notified by it; here one that posts to a server of ours.
+        """
+        receiver = Receiver()
+
+        sink = await delivered(receiver, alert(), sleep=Sleeper(), scheme="json")
+
+        assert [(each["title"], each["message"], each["type"]) for each in receiver.got] == [
+            ("[critical] shop", "rolled back: errors 4.1 % > 1.2 %", "failure")
+        ]
+        assert [(each.target, each.delivered) for each in sink.totals()] == [("json://…", 1)]
+
+    async def test_is_tried_again(self, caplog: pytest.LogCaptureFixture) -> None:
+        """
+        What a service does not take is counted as failed in the end, and its address stays out of the log.
+        """
+        receiver = Receiver(503)
+
+        sink = await delivered(receiver, alert(), sleep=Sleeper(), scheme="json")
+
+        assert len(receiver.got) == ALERT_ATTEMPTS_MAX
+        assert [each.failed for each in sink.totals()] == [1]
+        assert "could not be delivered to json://…: it was not taken" in caplog.text
+        assert "secret-path" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("url", "known"),
+        [("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", True), ("slack://x", False), ("slak://a/b/c", False)],
+    )
+    def test_is_known_by_its_address(self, url: str, known: bool) -> None:
+        """
+        A slip in an address is found by validation, not on the night of the alert.
+        """
+        assert is_known(url) is known
 
 
 class TestRetry:
@@ -180,7 +220,7 @@ class TestRetry:
         async with listening(Receiver()) as url:
             pass
         sleeper = Sleeper()
-        sink = Alerts([Webhook(url)], sleep=sleeper)
+        sink = Alerts([Target(url)], sleep=sleeper)
 
         async with running(sink):
             sink.send(alert())
@@ -194,7 +234,7 @@ class TestSend:
         """
         Queueing needs no running worker: what is sent before the start is delivered after it.
         """
-        sink = Alerts([Webhook("https://example.org/hook")])
+        sink = Alerts([Target("https://example.org/hook")])
 
         sink.send(alert())
 
@@ -204,7 +244,7 @@ class TestSend:
         """
         A queue is bounded; what falls out of it is counted.
         """
-        sink = Alerts([Webhook("https://example.org/hook")])
+        sink = Alerts([Target("https://example.org/hook")])
 
         for number in range(ALERT_QUEUE_MAX + 2):
             sink.send(alert(f"number {number}"))
@@ -229,7 +269,7 @@ class TestClose:
         """
         receiver = Receiver()
         async with listening(receiver) as url:
-            sink = Alerts([Webhook(url)])
+            sink = Alerts([Target(url)])
             async with running(sink):
                 sink.send(alert())
 
@@ -242,7 +282,7 @@ class TestClose:
         receiver = Receiver()
         receiver.hold = asyncio.Event()
         async with listening(receiver) as url:
-            sink = Alerts([Webhook(url)])
+            sink = Alerts([Target(url)])
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sink.run())
                 sink.send(alert("being sent"))
@@ -263,7 +303,7 @@ class TestClose:
             await asyncio.Event().wait()
 
         async with listening(receiver) as url:
-            sink = Alerts([Webhook(url)], sleep=for_ever)
+            sink = Alerts([Target(url)], sleep=for_ever)
             async with running(sink):
                 sink.send(alert())
                 await waits.wait()
@@ -274,7 +314,7 @@ class TestClose:
         """
         A sink that was never run ends at once and says what it did not deliver.
         """
-        sink = Alerts([Webhook("https://example.org/hook")])
+        sink = Alerts([Target("https://example.org/hook")])
         sink.send(alert())
 
         await sink.close()
@@ -291,7 +331,7 @@ class TestSecrets:
         Logs and metrics name scheme and host of a webhook and nothing else.
         """
         assert redacted(url) == "https://chat.example/…"
-        assert "secret" not in repr(Webhook(url))
+        assert "secret" not in repr(Target(url))
 
     async def test_are_not_logged_on_failure(self, caplog: pytest.LogCaptureFixture) -> None:
         """

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from provisioners.docker import DockerOptions
-from splitter.alerts import Webhook
+from splitter.alerts import Target
 from splitter.config.analysis import Analysis, judge_config
 from splitter.config.checks import absolute
 from splitter.config.document import AccessLog, Admin, App, Document, Health, Listener, Rollout
@@ -55,7 +55,7 @@ def build(document: Document, file: Path) -> tuple[Config | None, list[Misfit]]:
             pull=document.docker.pull,
             no_room=document.docker.no_room,
         ),
-        alerts=tuple(Webhook(each.url.get_secret_value(), each.on) for each in document.alerts),
+        alerts=tuple(Target(each.url.get_secret_value(), each.on) for each in document.alerts),
         inline_templates={_inline(file, name): _static(name, app) for name, app in document.apps.items() if app.static},
     )
     return config, []

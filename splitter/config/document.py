@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from provisioners.docker import DockerOptions
+from splitter.alerts import WEBHOOKS, is_known
 from splitter.config.analysis import Analysis
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.proxying import Proxy
@@ -341,22 +342,27 @@ class Docker(Section):
 
 class AlertTarget(Section):
     url: SecretStr
-    """The https:// address that each alert is sent to, as a POST with a JSON object. Never logged whole."""
+    """Where each alert is sent: the `https://` address of a webhook, which gets a POST with a JSON object, or an
+    address that the library Apprise knows, as `slack://…`, `mailto://…`, `pagerduty://…`. Never logged whole."""
     on: frozenset[Severity] = frozenset({Severity.WARNING, Severity.CRITICAL})
     """The severities that are sent."""
 
     @field_validator("url")
     @classmethod
-    def _is_webhook(cls, url: SecretStr) -> SecretStr:
-        """Only webhooks yet.  The message names no more of the address than its scheme: the rest may be a secret."""
+    def _is_known(cls, url: SecretStr) -> SecretStr:
+        """Find a slip before the first alert.  No more of the address than its scheme is told: it may be a secret."""
         try:
             parts = urlsplit(url.get_secret_value())
             has_host = bool(parts.hostname) and parts.port != 0
         except ValueError:
             raise ValueError("this is no address; write https://host/path") from None
-        if parts.scheme not in {"http", "https"}:
-            scheme = f"{parts.scheme}:// is not supported yet" if parts.scheme else "this has no scheme"
-            raise ValueError(f"{scheme}; write the https:// address of a webhook")
+        if parts.scheme not in WEBHOOKS:
+            if parts.scheme and is_known(url.get_secret_value()):
+                return url
+            problem = (
+                f"this is no {parts.scheme}:// address that alerts can go to" if parts.scheme else "this has no scheme"
+            )
+            raise ValueError(f"{problem}; write the https:// address of a webhook, or one that Apprise knows")
         if not has_host:
             raise ValueError("the address has no host; write https://host/path")
         return url

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provisioners.docker import DockerOptions
-from splitter.alerts import Webhook
+from splitter.alerts import Target
 from splitter.model import Endpoint
 from splitter.proxy.options import AccessOptions, HealthOptions, ListenerOptions, ProxyOptions
 from splitter.rollout.options import AppOptions
@@ -37,5 +37,5 @@ class Config:
     docker: DockerOptions
     access_log: AccessOptions | None = None
     health: Mapping[str, HealthOptions] = field(default_factory=dict)
-    alerts: tuple[Webhook, ...] = ()
+    alerts: tuple[Target, ...] = ()
     inline_templates: Mapping[str, str] = field(default_factory=dict)

@@ -194,22 +194,34 @@ class TestRollbackCost:
         ]
 
 
+REMEDY = "write the https:// address of a webhook, or one that Apprise knows"
+
+
 class TestAlertTarget:
     @pytest.mark.parametrize(
         ("url", "complaint"),
         [
-            ("slack://token@channel", "slack:// is not supported yet; write the https:// address of a webhook"),
-            ("hooks.example.org/x", "this has no scheme; write the https:// address of a webhook"),
+            ("slack://token@channel", f"this is no slack:// address that alerts can go to; {REMEDY}"),
+            ("slak://a/b/c", f"this is no slak:// address that alerts can go to; {REMEDY}"),
+            ("hooks.example.org/x", f"this has no scheme; {REMEDY}"),
             ("https:///x", "the address has no host; write https://host/path"),
             ("https://[x", "this is no address; write https://host/path"),
             ("https://x:99999/", "this is no address; write https://host/path"),
         ],
     )
-    def test_is_a_webhook(self, url: str, complaint: str) -> None:
+    def test_is_somebody(self, url: str, complaint: str) -> None:
         """
-        Other services are refused by name, not tried.
+        An address that nothing can be sent to is found before the first alert.
         """
         assert mistakes(GOOD + f"alerts: [{{url: '{url}'}}]\n") == [f"9:16: alerts[0].url: {complaint}"]
+
+    def test_may_be_of_any_service(self) -> None:
+        """
+        What the alert library knows is an address as a webhook's is.
+        """
+        assert [each.url for each in read(GOOD + "alerts: [{url: 'json://example.org/x'}]\n").alerts] == [
+            "json://example.org/x"
+        ]
 
     def test_has_known_severities(self) -> None:
         """
