@@ -39,7 +39,6 @@ from splitter.errors import OperatorError, SplitterError, StateError
 from splitter.facts import Facts
 from splitter.judge.judge import Judge
 from splitter.kpi import Ledger
-from splitter.limits import DRAIN_TIMEOUT_S
 from splitter.log import begin as begin_log
 from splitter.model import StackId, revision_of
 from splitter.proxy import descriptors
@@ -134,7 +133,7 @@ class Daemon:
         await stack.enter_async_context(_tasks({"health": self.health.run()}))
         await stack.enter_async_context(_tasks({name: one.run() for name, one in self.controllers.items()}))
         for listener in self.listeners:
-            stack.push_async_callback(listener.close, DRAIN_TIMEOUT_S)
+            stack.push_async_callback(listener.close, self.config.proxy.stop_timeout_s)
         stack.callback(self.gateway.parking.unpark_all, "the daemon stops")
         admin = self.config.admin
         door = api.Door(self.is_ready, metrics.renderer(self._figures()))

@@ -39,6 +39,7 @@ TUNNEL_JITTER_S = 5.0  # over which the goodbyes of tunnels are spread that end 
 TUNNEL_CLOSE_TIMEOUT_S = 5.0  # for both sides of a tunnel to close as they are used to, once one was told to
 TUNNEL_FAREWELL_SPARE_S = 1.0  # beside these two, for the ticks of the clock
 DRAIN_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 30.0  # for what is in flight when splitter itself stops
 DRAIN_TUNNELS_TIMEOUT_S = 60.0
 
 # --- The data plane: room ----------------------------------------------------------------------------------------

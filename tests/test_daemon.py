@@ -1,5 +1,13 @@
-from splitter.daemon import compare
+"""The daemon: what it introduces to what."""
+
+from pathlib import Path
+
+import pytest
+
+from splitter.config import load_config
+from splitter.daemon import compare, running
 from splitter.facts import NO_FACTS, Facts
+from splitter.proxy.listener import Listener
 from splitter.rollout.options import AppOptions
 from splitter.routing import RouteRule
 from splitter.template import Service, Template
@@ -23,3 +31,35 @@ class TestCompare:
 
         assert [reason.id for reason in known.cost.reasons] == ["RE1"]
         assert unknown.cost.reasons == ()
+
+
+class TestStop:
+    async def test_gives_what_is_in_flight_the_time_that_the_operator_says(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        Listeners are closed with `proxy.stop_timeout` as their grace, and in the end at once.
+        """
+        (tmp_path / "splitter.yaml").write_text(
+            "listeners: [{bind: '127.0.0.1:0'}]\n"
+            "admin: {socket: s.sock}\n"
+            "proxy: {stop_timeout: 7s}\n"
+            "apps:\n"
+            "  own:\n"
+            "    provisioner: static\n"
+            "    static: {services: {api: {endpoints: ['127.0.0.1:1']}}}\n"
+            "    routes: [{path: /, service: api}]\n"
+        )
+        graces: list[float] = []
+        close = Listener.close
+
+        async def noted(listener: Listener, grace_s: float) -> None:
+            graces.append(grace_s)
+            await close(listener, grace_s)
+
+        monkeypatch.setattr(Listener, "close", noted)
+
+        async with running(load_config(tmp_path / "splitter.yaml")):
+            assert graces == []
+
+        assert graces == [7.0, 0.0]

@@ -73,6 +73,8 @@ class Proxy(Section):
     tunnel_jitter: Moment = _PROXY.tunnel_jitter_s
     """Over which time the goodbyes of tunnels are spread that end together, so that their clients do not come back
     together. A drain begins with it early enough for its limit, `drain_tunnels`."""
+    stop_timeout: Duration = _PROXY.stop_timeout_s
+    """How long requests and tunnels in flight may take to end when splitter itself is stopped; then they are cut."""
     upgrades: Protocols = tuple(sorted(each.decode() for each in _PROXY.upgrades))
     """The protocols that a client may upgrade its connection to, as its `Upgrade` field names them. Never `h2c`."""
     write_buffer: Buffer = _PROXY.write_buffer_bytes
@@ -167,6 +169,7 @@ def proxy_options(section: Proxy) -> ProxyOptions:
         tunnel_idle_timeout_s=section.tunnel_idle_timeout,
         tunnel_close_timeout_s=section.tunnel_close_timeout,
         tunnel_jitter_s=section.tunnel_jitter,
+        stop_timeout_s=section.stop_timeout,
         upgrades=frozenset(each.lower().encode() for each in section.upgrades),
         write_buffer_bytes=section.write_buffer,
         held_body_bytes_max=section.held_body_max,

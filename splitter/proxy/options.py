@@ -75,7 +75,7 @@ class ProxyOptions:
     of its body; a client gets that long to take a full write buffer.  `upgrades` are the protocols, in lower case, that
     may be spoken in a tunnel, over which `tunnel_idle_timeout_s` may pass without a byte.  Tunnels that end together
     are told so at moments of their own within `tunnel_jitter_s`, and each has `tunnel_close_timeout_s` then to close as
-    both its sides are used to.
+    both its sides are used to.  When splitter stops, what is in flight has `stop_timeout_s` to end.
     `body_bytes_max` 0 is no bound: bodies are streamed, never held.  A copy for a shadow is given up when that leaves
     more than `mirror_request_bytes_max` of it untaken, or `mirror_stack_bytes_max` of all its copies.
     An endpoint that gave no answer to `eject_after` requests in a row (0: never) gets none for `eject_for_s`, or longer
@@ -101,6 +101,7 @@ class ProxyOptions:
     tunnel_idle_timeout_s: float = limits.TUNNEL_IDLE_TIMEOUT_S
     tunnel_close_timeout_s: float = limits.TUNNEL_CLOSE_TIMEOUT_S
     tunnel_jitter_s: float = limits.TUNNEL_JITTER_S
+    stop_timeout_s: float = limits.STOP_TIMEOUT_S
     upgrades: frozenset[bytes] = frozenset({WEBSOCKET})
     write_buffer_bytes: int = limits.WRITE_BUFFER_BYTES_MAX
     held_body_bytes_max: int = limits.HELD_BODY_BYTES_MAX

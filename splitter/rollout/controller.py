@@ -332,6 +332,7 @@ class Controller:
             may_increase_share=decision is not None and decision.may_increase_share,
             leans_well=decision is not None and decision.leans_well,
             by_policy=decision is not None and decision.by_policy,
+            is_ill=bool(self._unhealthy(rollout)),
         )
         kind = due(rollout, moment)
         if kind is not None:
@@ -345,6 +346,8 @@ class Controller:
         """Return what an event of `kind` is to say.  The judge begins where the warm-up ends."""
         if kind is Kind.MIRRORED:
             return self._analysis.end_mirroring(rollout)
+        if kind is Kind.DEADLINE:
+            return {"why": self._unhealthy(rollout)}
         if kind not in (Kind.WARM, Kind.WARM_TO_MIRROR):
             return self._analysis.grounds(kind)
         known = self._analysis.begin(rollout)

@@ -158,7 +158,7 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.ENGINE_GONE: "the engine cannot be asked about {stack}: {reason}; shares stay as they are until it answers",
     Kind.ENGINE_BACK: "the engine answers again",
     Kind.STANDBY_OVER: "nothing spoke against {shadow} in {took} with all traffic",
-    Kind.DEADLINE: "{former_state} took {took}, its limit is {limit}",
+    Kind.DEADLINE: "{former_state} took {took}, its limit is {limit}{because}",
     Kind.RESTARTED: "the daemon was started again in {former_state}: {found}",
     Kind.UNCALIBRATED: "the daemon was started again and what it knew of live is lost: {reason}",
     Kind.UNRECORDED: "decisions could not be written to the journal: {reason}",

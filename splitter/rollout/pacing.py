@@ -17,6 +17,7 @@ class Moment:
     """What a tick knows.  `in_state_s` counts from the begin of the state or step, `splitting_s` over all steps.
 
     `action` is None while nothing is judged; `by_policy`, `may_increase_share` and `leans_well` are the judge's.
+    `is_ill`: the shadow fails its probes, and live does not.
     """
 
     in_state_s: float
@@ -26,6 +27,7 @@ class Moment:
     may_increase_share: bool = False
     leans_well: bool = False
     by_policy: bool = False
+    is_ill: bool = False
 
 
 def due(rollout: Rollout, moment: Moment) -> Kind | None:
@@ -46,9 +48,10 @@ def due(rollout: Rollout, moment: Moment) -> Kind | None:
 
 
 def _due_warming(rollout: Rollout, moment: Moment) -> Kind | None:
+    """Who fails its probes still is not warm, but may take no longer for that than the state may."""
     options = rollout.options
     waits_until = options.warm_up_s + (0.0 if moment.has_baseline else options.baseline_wait_s)
-    if moment.in_state_s >= waits_until and not rollout.is_engine_gone:
+    if moment.in_state_s >= waits_until and not (moment.is_ill or rollout.is_engine_gone):
         return Kind.WARM_TO_MIRROR if options.mirror is not None else Kind.WARM
     return Kind.DEADLINE if _is_late(rollout, moment) else None
 

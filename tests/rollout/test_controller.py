@@ -150,6 +150,46 @@ class TestGoodShadow:
             assert stage.split is not None
             assert stage.split.shadow is not None
 
+    async def test_gets_no_traffic_before_its_probes_pass(self) -> None:
+        """
+        A shadow that is up and does not say so yet is waited for.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("WARMING")
+            stage.unhealthy[SHADOW] = "10.0.0.7:80 answered GET /up with 503"
+            await stage.clock.pass_(QUICK.warm_up_s + 5)
+            assert stage.state == "WARMING"
+
+            del stage.unhealthy[SHADOW]
+
+            await stage.reach("SPLITTING", within_s=2)
+
+    async def test_that_never_passes_its_probes_is_given_up(self) -> None:
+        """
+        At the limit of the warm-up the rollout ends, and the reason is said.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("WARMING")
+            stage.unhealthy[SHADOW] = "10.0.0.7:80 answered GET /up with 503"
+
+            await stage.reach("ROLLED_BACK")
+
+            assert ": 10.0.0.7:80 answered GET /up with 503; shop-r1 is given" in await stage.said("deadline")
+            assert all(split.shadow_bp == 0 for split in stage.switch.shifts)
+
+    async def test_is_not_waited_for_where_live_fails_its_probes_too(self) -> None:
+        """
+        What live does not pass either says nothing of the shadow.
+        """
+        async with staged() as stage:
+            stage.unhealthy |= {LIVE: "hangs", SHADOW: "hangs"}
+
+            await stage.deploy()
+
+            await stage.reach("SPLITTING", within_s=60)
+
     async def test_waits_for_a_baseline_within_bounds(self) -> None:
         """
         With few requests of live the warm-up is longer, but not for ever.

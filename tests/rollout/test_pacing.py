@@ -112,6 +112,16 @@ class TestWarming:
         """
         assert due(rollout(State.WARMING), moment) is expected
 
+    def test_waits_for_probes_that_pass(self) -> None:
+        """
+        A shadow that fails its probes gets no traffic; at the limit of its state it is given up.
+        """
+        warming = rollout(State.WARMING)
+
+        assert due(warming, Moment(30.0, has_baseline=True, is_ill=True)) is None
+        assert due(warming, Moment(30.0, has_baseline=True)) is Kind.WARM
+        assert due(warming, Moment(60.0, has_baseline=True, is_ill=True)) is Kind.DEADLINE
+
     def test_gives_up_where_the_engine_stays_away(self) -> None:
         """
         A shadow that cannot be looked at while it warms up gets no traffic, and at the limit is given up.

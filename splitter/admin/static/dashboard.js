@@ -84,6 +84,11 @@ function evidence(status) {
 function notes(status) {
   const made = element("ul", "", "notes");
   const cost = status.rollback_cost;
+  const parked = status.parked;
+  if (parked) {
+    const why = parked.why ? `: ${parked.why}` : "";
+    made.append(element("li", `parked by ${parked.by}${why}; ${parked.requests} wait, ${Math.ceil(parked.left_s)} s more at most`, "trouble"));
+  }
   for (const gate of status.gates) made.append(element("li", `a promotion waits: ${gate}`));
   for (const warning of status.warnings) made.append(element("li", `warning: ${warning}`));
   if (status.shadow && "points" in cost) made.append(element("li", `rollback cost: ${cost.points}`));
