@@ -51,11 +51,15 @@ def request_fields(head: RequestHead, peer: Peer, name: bytes, protocols: Sequen
     return b"".join(lines)
 
 
-def request_head(head: RequestHead, fields: bytes, request_id: bytes, trace: bytes = b"") -> bytes:
-    """Return the head that a stack gets; `trace` is its `trace_line`, if there is one."""
-    end = b"\r\n"
-    parts = (head.method, b" ", head.target, b" HTTP/1.1\r\n", fields, b"X-Request-Id: ", request_id, end, trace, end)
+def request_start(head: RequestHead, fields: bytes) -> bytes:
+    """Return the head that a stack gets, up to the id of the request."""
+    parts = (head.method, b" ", head.target, b" HTTP/1.1\r\n", fields, b"X-Request-Id: ")
     return b"".join(parts)  # twice as fast as a format string
+
+
+def request_head(start: bytes, request_id: bytes, trace: bytes = b"") -> bytes:
+    """Return the head that a stack gets, by its `request_start`; `trace` is its `trace_line`, if there is one."""
+    return b"".join((start, request_id, b"\r\n", trace, b"\r\n"))
 
 
 def mirror_head(wire: bytes, parent: bytes | None, dice: bytes) -> bytes:

@@ -249,8 +249,8 @@ class ResponseHead:
     """A response up to its blank line: `line` is the status line as HTTP/1.1, without CRLF.
 
     `minor` is the version that the stack speaks.  `persists`: it keeps its connection open after this response.
-    `text` is what it was read from.  `sent` belongs to `forwarding.response_head`: how it went out, and behind which
-    lines of ours; equal heads of a stack are one object.
+    `text` is what it was read from, blank line included.  `sent` belongs to `forwarding.response_head`: how it went
+    out, and behind which lines of ours; equal heads of a stack are one object.
     """
 
     __slots__ = ("fields", "line", "minor", "persists", "sent", "status", "text")
@@ -345,7 +345,7 @@ def parse_response(
     `former` is the head of an earlier response: an equal one is that one, and equal field lines are not read again.
     Raises UpstreamError.
     """
-    text = data[: end + 2]
+    text = data[: end + 4]
     if former is not None and text == former.text:
         return former
     line_end = data.find(b"\r\n")

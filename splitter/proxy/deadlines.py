@@ -5,8 +5,9 @@ Rule 2: an item is filed under one tick at most.  It may be filed earlier than i
 deadline back costs an assignment, and the wheel finds out when the old one has come.
 Rule 3: a closed item is dropped at once, so the wheel keeps nobody alive.
 
-Time is told (`advance`), so tests run hours in no time.  Cost: `within` 0.1 µs; a connection is touched by the wheel
-once per timeout, however many requests it has carried.
+Time is told (`advance`), so tests run hours in no time.  Cost: `within` 0.1 µs, half of it for the call; what each
+request does is written out where it is done, as three calls were 3 % of a request's cost.  A connection is touched
+by the wheel once per timeout, however many requests it has carried.
 """
 
 import logging
@@ -48,11 +49,14 @@ class Deadlines:
 
     def within(self, item: Timed, ticks: int) -> None:
         """Let `item` expire in so many ticks, whatever was said before."""
-        due = self.tick + ticks
-        item.deadline = due
+        item.deadline = due = self.tick + ticks
         if due < item.filed:
-            self._unfile(item)
-            self._file(item, due)
+            self.refile(item)
+
+    def refile(self, item: Timed) -> None:
+        """File `item` under its deadline, which is earlier than where it was: the rare half of `within`."""
+        self._unfile(item)
+        self._file(item, item.deadline)
 
     def drop(self, item: Timed) -> None:
         """Forget `item`.  Idempotent."""

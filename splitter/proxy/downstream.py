@@ -79,6 +79,8 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_body_since",
         "_exchange",
         "_gateway",
+        "_head",
+        "_heard",
         "_inbox",
         "_is_ended",
         "_is_serving",
@@ -89,6 +91,7 @@ class ClientConnection(asyncio.Protocol, Timed):
         "_preamble",
         "_request_id",
         "_scanned",
+        "_start",
         "_stops",
         "_tunnel",
         "_unsent",
@@ -118,6 +121,9 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._is_ended = False  # the client has closed its side
         self._is_serving = False  # `_serve` is running, further up the stack
         self.former = NOBODY  # of the present request, and between two of the one before
+        self._heard = b""  # all of the former request, if it was a head alone; what it says, and as stacks get it
+        self._head: RequestHead
+        self._start = b""
         self._tunnel: Tunnel | None = None  # to which the connection belongs for the rest of its life
         # Per request.
         self._exchange: Exchange | None = None
@@ -192,7 +198,6 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._owner.closed(self)
         self._inbox = b""
         self._abandon()
-        self.former = NOBODY
 
     def pause_writing(self) -> None:
         """Hold the stack: the client is slower."""
@@ -277,7 +282,10 @@ class ClientConnection(asyncio.Protocol, Timed):
             self._linger()
             return
         self._at = _HEAD
-        self._gateway.deadlines.within(self, self._gateway.times.keep_alive)
+        gateway = self._gateway
+        self.deadline = due = gateway.deadlines.tick + gateway.times.keep_alive  # `Deadlines.within`, written out
+        if due < self.filed:
+            gateway.deadlines.refile(self)
         if self._inbox or self._is_ended:
             if len(self._inbox) <= self._gateway.options.pipeline_bytes_max:
                 self._go_on(_FULL_INBOX)
@@ -328,20 +336,27 @@ class ClientConnection(asyncio.Protocol, Timed):
     def _begin(self) -> bool:
         """Begin an exchange if there is a whole head; return whether there was."""
         data = self._inbox
-        if data[0] == _CR and (empty := _EMPTY_LINES.match(data)):  # RFC 9112 §2.2
-            data = data[empty.end() :]
-        try:
-            end = request_end(data, self._scanned, self._gateway.times.head_limits)
-            if end < 0:
-                self._await_head(data)
+        is_known = data == self._heard  # the former request again: many clients ask for the same more than once
+        if is_known:
+            head, rest = self._head, b""
+        else:
+            if data[0] == _CR and (empty := _EMPTY_LINES.match(data)):  # RFC 9112 §2.2
+                data = data[empty.end() :]
+            limits = self._gateway.times.head_limits
+            try:
+                end = request_end(data, self._scanned, limits)
+                if end < 0:
+                    self._await_head(data)
+                    return False
+                head = parse_request(data, end, self.former.fields, limits, self._read_fields)
+            except DownstreamError as error:
+                self._minor, self._is_to_head = 1, False
+                self._refuse(to_client_fault(error))
                 return False
-            head = parse_request(data, end, self.former.fields, self._gateway.times.head_limits, self._read_fields)
-        except DownstreamError as error:
-            self._minor, self._is_to_head = 1, False
-            self._refuse(to_client_fault(error))
-            return False
+            rest = data[end + 4 :]
+            self._heard, self._head = b"" if rest else data, head
         try:
-            self._take_head(head, data[end + 4 :])
+            self._take_head(head, rest, is_known)
         except DownstreamError as error:
             self._refuse(to_client_fault(error))
         return True
@@ -359,8 +374,8 @@ class ClientConnection(asyncio.Protocol, Timed):
         self._inbox = data
         self._go_on(_FULL_INBOX)  # a head has a bound of its own
 
-    def _take_head(self, head: RequestHead, rest: bytes) -> None:
-        """Start an exchange with as much of the body as has come with the head."""
+    def _take_head(self, head: RequestHead, rest: bytes, is_known: bool) -> None:
+        """Start an exchange with as much of the body as has come with the head; `is_known`: it is the former one's."""
         fields = head.fields
         self._scanned = 0
         self._minor = fields.minor
@@ -376,7 +391,7 @@ class ClientConnection(asyncio.Protocol, Timed):
             if is_sent:
                 self._inbox = body.rest
         protocols = wanted(fields, self._gateway.options.upgrades) if fields.upgrade else ()
-        self._exchange = exchange = Exchange(self._gateway, self, head, self._outgoing(head, protocols))
+        self._exchange = exchange = Exchange(self._gateway, self, head, self._outgoing(head, protocols, is_known))
         if protocols:
             exchange.protocols = protocols
         if is_sent:
@@ -395,19 +410,20 @@ class ClientConnection(asyncio.Protocol, Timed):
         else:
             exchange.start(piece, is_sent)
 
-    def _outgoing(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:
+    def _outgoing(self, head: RequestHead, protocols: Sequence[bytes], is_known: bool) -> bytes:
         """Return the head as a stack gets it."""
         fields, former = head.fields, self.former
         if former.told == self._peer.told and head.kept is fields.kept:
-            lines = former.lines
             self.address = former.address
+            if not is_known:
+                self._start = forwarding.request_start(head, former.lines)
         else:
-            lines = self._meet(head, protocols)
+            self._start = forwarding.request_start(head, self._meet(head, protocols))
         self._request_id = request_id = fields.request_id or self._gateway.next_request_id()
         if fields.traceparent is None:
-            return forwarding.request_head(head, lines, request_id)
+            return forwarding.request_head(self._start, request_id)
         trace = forwarding.trace_line(fields.traceparent, secrets.token_hex(24).encode())
-        return forwarding.request_head(head, lines, request_id, trace)
+        return forwarding.request_head(self._start, request_id, trace)
 
     def _meet(self, head: RequestHead, protocols: Sequence[bytes]) -> bytes:
         """Return the field lines as a stack gets them of this peer, and remember them where the next may be alike."""

@@ -6,14 +6,10 @@ Rule 2: it is bounded, in number and in bytes.  Whoever floods it with lines tha
 anew, as if it were not there.
 Rule 3: field lines hold cookies and passwords.  Shared are only those that have come twice; what nobody sends any more
 is forgotten within `FORMER_SPAN_S` of the end of its connection.
-Rule 4: most lines that are new to a connection are new to all and never come again.  They cost a number, no memory:
-to keep each of them for a while took 4 µs per request.
 
 Shared by all connections of a gateway: behind a proxy of proxies, many clients come in turn on each connection.  A
 connection looks at its own former request first, which costs nothing but a comparison.
 """
-
-from array import array
 
 from splitter.http1.fields import HeadLimits
 from splitter.http1.head import RequestFields
@@ -23,7 +19,6 @@ from splitter.proxy.recent import Recent
 from splitter.routing import Choice, Route
 
 _GENERATION = ticks(FORMER_SPAN_S) // 2  # of which there are two
-_MARKS = 4 * FORMER_BLOCKS_MAX
 
 
 class Former:
@@ -65,13 +60,12 @@ NOBODY = Former(RequestFields(b"", -1))
 class Formers(Timed):
     """The former requests of all connections."""
 
-    __slots__ = ("_deadlines", "_marks", "_recent")
+    __slots__ = ("_deadlines", "_recent")
 
     def __init__(self, deadlines: Deadlines) -> None:
         super().__init__()
         self._deadlines = deadlines
-        self._recent: Recent[Former] = Recent(FORMER_BLOCKS_MAX)
-        self._marks = array("q", bytes(8 * _MARKS))  # hashes of field lines that came once, each in its place
+        self._recent: Recent[Former] = Recent(FORMER_BLOCKS_MAX, FORMER_BLOCK_BYTES_MAX)
         self._deadlines.within(self, _GENERATION)
 
     def __len__(self) -> int:
@@ -83,12 +77,7 @@ class Formers(Timed):
         if former is not None and former.fields.minor == minor:
             return former
         former = Former(RequestFields(block, minor, limits))
-        mark = hash(block)
-        place = mark % _MARKS
-        if self._marks[place] != mark:
-            self._marks[place] = mark
-        elif len(block) <= FORMER_BLOCK_BYTES_MAX:
-            self._recent.put(block, former)
+        self._recent.offer(block, former)
         return former
 
     def expire(self) -> None:

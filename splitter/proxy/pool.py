@@ -11,10 +11,13 @@ Cost: claim and put are O(1).
 
 from typing import TYPE_CHECKING
 
-from splitter.http1.head import ResponseHead
+from splitter.http1.fields import HeadLimits
+from splitter.http1.head import ResponseHead, parse_response
+from splitter.limits import FORMER_ANSWER_BYTES_MAX, FORMER_ANSWERS_MAX
 from splitter.model import Endpoint
 from splitter.proxy.deadlines import Deadlines
 from splitter.proxy.outbox import Outbox
+from splitter.proxy.recent import Recent
 from splitter.proxy.standing import Standing
 from splitter.proxy.times import Times
 
@@ -27,6 +30,7 @@ class Pool:
 
     __slots__ = (
         "_connections_max",
+        "_formers",
         "_idle",
         "_idle_max",
         "deadlines",
@@ -61,7 +65,8 @@ class Pool:
         self.open = 0  # connections, those being made included
         self.in_flight = 0
         self.is_closed = False
-        self.former: ResponseHead | None = None  # of the last response; many answers of a stack have equal heads
+        self.former: ResponseHead | None = None  # of the last answer; many answers of a stack have equal heads
+        self._formers: Recent[ResponseHead] = Recent(FORMER_ANSWERS_MAX, FORMER_ANSWER_BYTES_MAX)
         self._connections_max = connections_max
         self._idle_max = idle_max
         self._idle: list[UpstreamConnection] = []
@@ -75,6 +80,17 @@ class Pool:
     def idle(self) -> int:
         """Return how many connections wait for a request."""
         return len(self._idle)
+
+    def read(self, data: bytes, end: int, limits: HeadLimits) -> ResponseHead:
+        """Return the head in `data`, whose blank line begins at `end`, from memory if it can.  Raises UpstreamError."""
+        text = data[: end + 4]
+        head = self._formers.get(text)
+        if head is None:
+            head = parse_response(data, end, self.former, limits)
+            self._formers.offer(text, head)
+        if head.status >= 200:
+            self.former = head
+        return head
 
     def claim(self, may_fail: bool) -> "UpstreamConnection | None":
         """Take the idle connection that was used last; None if there is none that can be used.
@@ -99,7 +115,9 @@ class Pool:
             return
         self._idle.append(connection)
         connection.idle_since = self.deadlines.tick
-        self.deadlines.within(connection, self.times.upstream_idle)
+        connection.deadline = due = connection.idle_since + self.times.upstream_idle  # `Deadlines.within`, written out
+        if due < connection.filed:
+            self.deadlines.refile(connection)
 
     def drop(self, connection: "UpstreamConnection") -> None:
         """Forget an idle connection that is about to close.  Rare, hence by search."""

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from splitter.errors import UpstreamError
 from splitter.http1.body import ChunkedBody
 from splitter.http1.fields import CHUNKED, UNTIL_CLOSE, stack_fault
-from splitter.http1.head import ResponseHead, parse_response, response_end
+from splitter.http1.head import ResponseHead, response_end
 from splitter.http1.upgrade import SWITCHING_PROTOCOLS
 from splitter.limits import INTERIM_RESPONSES_MAX
 from splitter.proxy.deadlines import NEVER, Timed
@@ -133,8 +133,10 @@ class UpstreamConnection(asyncio.Protocol, Timed):
         self.has_received = False
         pool = self._pool
         pool.outbox.post(self.transport, data)
-        if is_sent and not self.is_full:
-            pool.deadlines.within(self, pool.times.first_byte)  # as `_watch` would
+        if is_sent and not self.is_full:  # as `_watch` would; `Deadlines.within`, written out
+            self.deadline = due = pool.deadlines.tick + pool.times.first_byte
+            if due < self.filed:
+                pool.deadlines.refile(self)
         else:
             self._watch()
 
@@ -277,6 +279,10 @@ class UpstreamConnection(asyncio.Protocol, Timed):
 
     def _read_head(self, requester: Requester, data: bytes) -> None:
         self.has_received = True
+        former = self._pool.former
+        if former is not None and not self._inbox and data.startswith(former.text):  # as most answers of a stack do
+            self._begin_body(requester, former, data[len(former.text) :])
+            return
         if self._inbox:
             data = self._inbox + data
         limits = self._pool.times.head_limits
@@ -285,11 +291,10 @@ class UpstreamConnection(asyncio.Protocol, Timed):
             if end < 0:
                 self._inbox, self._scanned = data, len(data)
                 return
-            head = parse_response(data, end, self._pool.former, limits)
+            head = self._pool.read(data, end, limits)
             data = data[end + 4 :]
             self._inbox, self._scanned = b"", 0
             if head.status >= 200:
-                self._pool.former = head
                 self._begin_body(requester, head, data)
                 return
             if head.status == SWITCHING_PROTOCOLS:

@@ -58,7 +58,8 @@ def requests(pieces: Iterable[bytes]) -> tuple[list[Request], int]:
 
 
 def _request_out(head: RequestHead) -> bytes:
-    return forwarding.request_head(head, forwarding.request_fields(head, PEER, b"splitter-1"), b"id")
+    fields = forwarding.request_fields(head, PEER, b"splitter-1")
+    return forwarding.request_head(forwarding.request_start(head, fields), b"id")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ def outgoing(data: bytes) -> list[bytes]:
     fields = forwarding.request_fields(head, peer, NAME)
     parent = head.fields.traceparent
     trace = b"" if parent is None else forwarding.trace_line(parent, b"1" * 32 + b"2" * 16)
-    return forwarding.request_head(head, fields, head.fields.request_id or b"new", trace).split(b"\r\n")
+    start = forwarding.request_start(head, fields)
+    return forwarding.request_head(start, head.fields.request_id or b"new", trace).split(b"\r\n")
 
 
 class TestRequestHead:

@@ -85,7 +85,7 @@ class TestRequests:
         fields = forwarding.request_fields(head, PEER, b"splitter-1")
         body = {0: b"", 3: b"abc", CHUNKED: chunk(b"abc") + last_chunk()}[head.fields.length]
 
-        seen, payload = seen_by_server(forwarding.request_head(head, fields, b"id") + body)
+        seen, payload = seen_by_server(forwarding.request_head(forwarding.request_start(head, fields), b"id") + body)
 
         gone = HOP_BY_HOP | IDENTITY | head.fields.options
         sent = [(b"Host", b"shop")]
@@ -113,7 +113,7 @@ class TestRequests:
         fields = forwarding.request_fields(head, peer, b"splitter-1")
         trace = forwarding.trace_line(b"", b"1" * 48)
 
-        seen, _ = seen_by_server(forwarding.request_head(head, fields, b"id", trace))
+        seen, _ = seen_by_server(forwarding.request_head(forwarding.request_start(head, fields), b"id", trace))
 
         said = dict(seen.headers)
         assert len(said) == len(list(seen.headers))

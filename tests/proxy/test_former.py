@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splitter.errors import UpstreamError
 from splitter.http1.fields import HEAD_LIMITS
+from splitter.http1.forwarding import CLOSE, interim_head, response_head
+from splitter.http1.head import ResponseHead
 from splitter.kpi import Ledger
 from splitter.limits import FORMER_BLOCK_BYTES_MAX, FORMER_BLOCKS_MAX, FORMER_SPAN_S
-from splitter.model import Endpoint, ServicePort, Split, Stack, StackId, Sticky, StickyBy
+from splitter.model import Endpoint, ServicePort, Side, Split, Stack, StackId, Sticky, StickyBy
 from splitter.proxy.deadlines import Deadlines, ticks
 from splitter.proxy.downstream import ClientConnection
 from splitter.proxy.former import Formers
@@ -25,10 +28,11 @@ from splitter.proxy.gateway import Gateway
 from splitter.proxy.options import ProxyOptions
 from splitter.proxy.pool import Pool
 from splitter.proxy.upstream import UpstreamConnection
-from splitter.routing import ActiveTable, AllowedTesters, RouteRule, build_table
-from tests.proxy.corpus import REQUESTS
+from splitter.routing import ActiveTable, AllowedTesters, Arm, RouteRule, build_table
+from tests.proxy.corpus import REQUESTS, RESPONSES
 
 WEB = ServicePort("web", 80)
+DATE: Final = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
 TESTERS = AllowedTesters("X-Stack", "stack", (ip_network("10.0.0.0/8"), ip_network("192.0.2.7/32")))
 PEERS: Final = (  # and the addresses that they came to; those of 10/8 are trusted
@@ -78,6 +82,22 @@ Step = tuple[bytes, tuple[str, str]]
 
 Trace = tuple[tuple[bytes, ...], bytes, tuple[str, bytes | str] | None]
 """What each stack got, what the client got, and who it was held for (address, key) if it was served."""
+
+
+HINTS: Final = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+ANSWERS: Final = (
+    ANSWER,
+    ANSWER.replace(b"200 OK", b"404 Not Found"),
+    ANSWER.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ANSWER.replace(b"Length: 0", b"Length: 5") + b"hello",
+    HINTS,
+    HINTS + ANSWER,
+    b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+    b"H" + ANSWER,
+)
+CORPUS_OF_ANSWERS: Final = tuple(case.data for case in RESPONSES)
 
 
 class Wire(asyncio.Transport):
@@ -240,6 +260,7 @@ class TestKnownRequest:
         warm = Plane(sticky)
         peers = itertools.cycle((PEERS, PEERS[::-1]))  # so the last of one message is the first of the next
         steps = [(data, peer) for data in (*CORPUS, *itertools.chain(*ALIKE)) for peer in next(peers)]
+        steps += [(alike[0], peer) for alike in ALIKE for peer in (*PEERS, *PEERS) for _ in range(2)]
         steps += [(alike[0], PEERS[3]) for alike in ALIKE] * 3
 
         assert played(steps, lambda: Plane(sticky)) == played(steps, lambda: warm)
@@ -255,6 +276,85 @@ class TestKnownRequest:
         first, *others = (plane.clients[peer].former for peer in PEERS)
         assert first is not others[0]
         assert all(other is others[0] for other in others)
+
+
+class Listening:
+    """Who has claimed a connection, and writes down what it is told, as a client would get it."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def interim(self, head: ResponseHead) -> None:
+        self.heard.append(interim_head(head))
+
+    def switch(self, head: ResponseHead, data: bytes) -> None:
+        self.heard.append((head.status, head.fields.upgrade, data))
+
+    def respond(self, head: ResponseHead, length: int, payload: bytes, trailers: bytes | None) -> None:
+        out = [response_head(head, line, DATE, is_chunked=each) for line in (b"", CLOSE) for each in (False, True)]
+        self.heard.append((head.status, head.minor, head.persists, out, length, payload, trailers))
+
+    def forward(self, payload: bytes, trailers: bytes | None) -> None:
+        self.heard.append((payload, trailers))
+
+    def failed(self, error: UpstreamError) -> None:
+        self.heard.append((error.reason, str(error)))
+
+    def crashed(self) -> None:
+        self.heard.append("crashed")
+
+    def hold(self) -> None:
+        pass
+
+    def go_on(self) -> None:
+        pass
+
+
+def told(pool: Pool, pieces: Sequence[bytes], *, is_to_head: bool) -> tuple[list[object], bool]:
+    """Return what is said of an answer that comes in `pieces`, and whether its connection may carry another."""
+    requester, server = Listening(), Server(pool)
+    server.connection_made(Wire())
+    server.begin(requester, b"", is_to_head, is_sent=True)
+    for piece in pieces:
+        server.data_received(piece)
+    return requester.heard, server._persists
+
+
+ANSWERED: Final = st.tuples(
+    st.sampled_from(ANSWERS * 3 + CORPUS_OF_ANSWERS), st.booleans(), st.sampled_from((0, 0, 1, len(HINTS), 60))
+)
+
+
+class TestKnownAnswer:
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(ANSWERED, max_size=6).map(lambda steps: steps * 3))
+    def test_goes_out_as_if_it_were_not(self, steps: list[tuple[bytes, bool, int]]) -> None:
+        """
+        In whatever order answers come, whole or in two pieces, each is told as an endpoint's first one is.
+        """
+        self._compare(steps)
+
+    def test_goes_out_as_if_it_were_not_behind_each_other(self) -> None:
+        """
+        Each answer behind each other one, again and again.
+        """
+        pairs = itertools.product(ANSWERS, ANSWERS + CORPUS_OF_ANSWERS)
+        self._compare([(data, False, cut) for pair in pairs for data in pair * 2 for cut in (0, 1)])
+
+    def _compare(self, steps: Sequence[tuple[bytes, bool, int]]) -> None:
+        async def play() -> None:
+            warm = pool()
+            for data, is_to_head, cut in steps:
+                pieces = list(filter(None, (data[:cut], data[cut:])))
+
+                assert told(pool(), pieces, is_to_head=is_to_head) == told(warm, pieces, is_to_head=is_to_head)
+
+        asyncio.run(play())
+
+
+def pool() -> Pool:
+    """Return the connections of an endpoint that was never asked before."""
+    return Plane(STICKY[0]).gateway.lane(Arm(StackId("shop-r1"), Side.LIVE, 10_000, (Endpoint("127.0.0.1", 9),))).pick()
 
 
 class TestFormers:
