@@ -6,6 +6,8 @@ spread (a quarter of the runs take half as long again), so figures are said with
 
 Failures and slowness are reckoned at the first step: a shadow that is bad is seen there.  A promotion is reckoned
 through all steps: proof gathers on each, the faster the larger its share, and the last one lasts until it is enough.
+Where requests are copied before the first step, failures are reckoned on the copies as well; they warm the shadow up
+and prove nothing, and the time of the steps begins when they end.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,7 @@ from splitter.judge.calibration import Baseline, Scale, Tails, calibrate, fracti
 from splitter.judge.config import LATENCIES, SERIES, JudgeConfig
 from splitter.judge.effects import Design
 from splitter.judge.judge import EVIDENCE_SHARE, learn
-from splitter.judge.measures import Measure, measure_of
+from splitter.judge.measures import Measure, Paired, measure_of
 from splitter.judge.stats import Effect, Stratum, expected
 from splitter.judge.tick import Reading, Tick
 from splitter.judge.wording import LABELS, percent, span
@@ -34,10 +36,24 @@ SHARES: Final = (0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)  # 
 
 
 @dataclass(frozen=True, slots=True)
+class Copying:
+    """What is copied to the shadow before its first step: at most this share of the requests, for `for_s`."""
+
+    share: float = 0.0
+    for_s: float = 0.0
+
+
+NO_COPIES: Final = Copying()
+
+
+@dataclass(frozen=True, slots=True)
 class JudgePlan:
     """Seconds until the judge sees what, through `steps`; inf: never, None: it is not compared.
 
-    `error_rate_s`, `median_s` and `latency_s` are at the first step.  `slowest` is the KPI whose proof takes longest.
+    `error_rate_s`, `median_s` and `latency_s` are at the first step and count from its begin, as `promotion_s` counts
+    from the begin of all.  `exposure_s` is when the first request is served by the shadow; `pairs` of answers, at most,
+    are gathered before, and failures are seen on them after `mirror_error_rate_s` (None: nothing is copied, inf: later
+    than copies are made).  `slowest` is the KPI whose proof takes longest.
     `fitting_share` is the smallest last step at which a promotion fits into `max_duration_s`, None if none does.
     `sentences` say it all, `warnings` what is wrong with it.
     """
@@ -52,16 +68,26 @@ class JudgePlan:
     fitting_share: float | None
     sentences: tuple[str, ...]
     warnings: tuple[str, ...]
+    exposure_s: float = 0.0
+    pairs: int = 0
+    mirror_error_rate_s: float | None = None
 
 
-def plan(config: JudgeConfig, baseline: Baseline, rps: float, steps: Sequence[float], hold_s: float = 0.0) -> JudgePlan:
+def plan(
+    config: JudgeConfig,
+    baseline: Baseline,
+    rps: float,
+    steps: Sequence[float],
+    hold_s: float = 0.0,
+    copying: Copying = NO_COPIES,
+) -> JudgePlan:
     """Return what a rollout will show, and when, whose shadow gets `steps` (fractions) of `rps` requests per second.
 
     Each step lasts `hold_s`, the last one until the promotion.
     """
     assert steps, "a rollout has a step"
     assert all(0 < share < 1 for share in steps), "a split gives both stacks something"
-    outlook = _Outlook(config, baseline, rps, hold_s)
+    outlook = _Outlook(config, baseline, rps, hold_s, copying)
     promotion_s, slowest = outlook.promotion_s(steps)
     fitting = _fitting(outlook, steps)
     return JudgePlan(
@@ -75,6 +101,9 @@ def plan(config: JudgeConfig, baseline: Baseline, rps: float, steps: Sequence[fl
         fitting_share=fitting,
         sentences=tuple(_sentences(outlook, steps)),
         warnings=tuple(_warnings(outlook, steps, fitting)),
+        exposure_s=copying.for_s,
+        pairs=outlook.pairs,
+        mirror_error_rate_s=outlook.mirror_error_rate_s(),
     )
 
 
@@ -82,7 +111,7 @@ def _fitting(outlook: "_Outlook", steps: Sequence[float]) -> float | None:
     """Return the smallest last step with which a promotion is in time."""
     *before, last = steps
     lowest = before[-1] if before else 0.0
-    limit_s = outlook.config.max_duration_s
+    limit_s = outlook.limit_s
     shares = sorted({last, *(share for share in SHARES if share > lowest)})
     return next((share for share in shares if outlook.promotion_s([*before, share])[0] <= limit_s), None)
 
@@ -90,10 +119,15 @@ def _fitting(outlook: "_Outlook", steps: Sequence[float]) -> float | None:
 class _Outlook:
     """The judge's bets at rates that are assumed."""
 
-    def __init__(self, config: JudgeConfig, baseline: Baseline, rps: float, hold_s: float) -> None:
+    def __init__(
+        self, config: JudgeConfig, baseline: Baseline, rps: float, hold_s: float, copying: Copying = NO_COPIES
+    ) -> None:
         self.config = config
         self.baseline = baseline
         self.rps = rps
+        self.copying = copying
+        self.limit_s = config.max_duration_s + copying.for_s  # the judge's time begins anew with the first step
+        self.pairs = int(rps * copying.share * copying.for_s)
         self._hold_s = hold_s
         self.scale: Scale = calibrate(config, baseline)
         self._tails = Tails(self.scale.tails)
@@ -108,6 +142,19 @@ class _Outlook:
         """Return when a failing shadow is seen; None if nobody looks."""
         return self._worse_s("error_rate", share, self.error_rate_assumed, self.rates["error_rate"])
 
+    def mirror_error_rate_s(self) -> float | None:
+        """Return when a failing shadow is seen on copies; inf if they end before, None without any."""
+        measure = self._measure("error_rate")
+        if not self.copying.share or measure is None or not self._shares["error_rate"]:
+            return None
+        rate_s, rate_l = self.error_rate_assumed, self.rates["error_rate"]
+        shadow_only, live_only = rate_s * (1.0 - rate_l), rate_l * (1.0 - rate_s)
+        growth = max(measure.gains_of_pairs(Paired(shadow_only, live_only, 1.0 - shadow_only - live_only)))
+        if growth <= 0:
+            return inf
+        needed_s = self._time_for(self._target("error_rate", measure) / growth, self.copying.share)
+        return needed_s if needed_s <= self.copying.for_s else inf
+
     def slower_s(self, kpi: str, factor: float, share: float) -> float | None:
         """Return when answers that all take `factor` as long are seen in a latency KPI; None if nobody looks."""
         place = self.scale.places.get(kpi)
@@ -119,7 +166,13 @@ class _Outlook:
     def promotion_s(self, steps: Sequence[float]) -> tuple[float, str]:
         """Return when a shadow that is as live can be promoted, and the KPI that takes longest to prove."""
         config, longest_s, slowest = self.config, 0.0, ""
-        warm_s = max(config.warmup_s, self._through(steps, config.warmup_requests, lambda share: 1.0))
+        copied_s, copied = self.copying.for_s, self.rps * self.copying.share
+        if copied * copied_s >= config.warmup_requests > 0:
+            warmed_s = config.warmup_requests / copied
+        else:
+            left = config.warmup_requests - copied * copied_s
+            warmed_s = self._through(steps, left, lambda share: 1.0, after_s=copied_s)
+        warm_s = max(config.warmup_s, warmed_s, copied_s)
         target = log(1.0 / config.false_promotion)
         for kpi in config.kpis:
             measure = self._measure(kpi)
@@ -133,7 +186,8 @@ class _Outlook:
                 longest_s, slowest = proof_s, kpi
         if not slowest:
             return inf, ""
-        return max(longest_s + config.dwell_s, config.min_duration_s, self._hold_s * len(steps)), slowest
+        held_s = copied_s + self._hold_s * len(steps)
+        return max(longest_s + config.dwell_s, config.min_duration_s, held_s), slowest
 
     def _through(
         self, steps: Sequence[float], target: float, growth: Callable[[float], float], *, after_s: float = 0.0
@@ -143,7 +197,7 @@ class _Outlook:
             return inf
         gained, now_s = 0.0, after_s
         for number, share in enumerate(steps, 1):
-            ends_s = self._hold_s * number if number < len(steps) else inf
+            ends_s = self.copying.for_s + self._hold_s * number if number < len(steps) else inf
             if ends_s <= now_s:
                 continue
             speed = growth(share) * self.rps * share
@@ -158,11 +212,14 @@ class _Outlook:
         measure = self._measure(kpi)
         if measure is None or not self._shares[kpi]:
             return None
-        alpha = EVIDENCE_SHARE * self.config.false_rollback * self._shares[kpi]
-        target = log(1.0 / alpha) + log(measure.worse_bets) + log(2.0)  # half of the wealth is in reserve
         growth = self._growth(measure, measure.worse, share, rate_s=rate_s, rate_l=rate_l)
-        needed_s = self._time_for(target / growth, share) if growth > 0 else inf
+        needed_s = self._time_for(self._target(kpi, measure) / growth, share) if growth > 0 else inf
         return needed_s + self.config.warmup_s if measure.waits_for_warmup else needed_s
+
+    def _target(self, kpi: str, measure: Measure) -> float:
+        """Return what the best bet of a KPI has to gain to roll back alone; half of the wealth is in reserve."""
+        alpha = EVIDENCE_SHARE * self.config.false_rollback * self._shares[kpi]
+        return log(1.0 / alpha) + log(measure.worse_bets) + log(2.0)
 
     def lumps(self, share: float) -> Iterator[tuple[str, float]]:
         """Yield each KPI that is compared, with how many of live's requests weigh as one."""
@@ -208,6 +265,8 @@ def _sentences(outlook: _Outlook, steps: Sequence[float]) -> Iterator[str]:
     rate = percent(outlook.rates["error_rate"]) if outlook.baseline.n else "an unknown one"
     worse = outlook.error_rate_assumed
     word = "a tenfold error rate" if worse > ERROR_RATE_SHOWN_MIN else "an error rate"
+    if outlook.copying.share:
+        yield _copies(outlook, f"{word} of {percent(worse)}")
     seen = {
         f"{word} ({percent(worse)}, live has {rate})": outlook.error_rate_s(share),
         "a median that is 10 % higher": outlook.slower_s("latency_p50", MEDIAN_FACTOR, share),
@@ -220,6 +279,17 @@ def _sentences(outlook: _Outlook, steps: Sequence[float]) -> Iterator[str]:
     larger = next((each for each in (0.25, 0.50) if each > share), None)
     if larger and steps[-1] != larger:
         yield _promotion(outlook, [larger])
+
+
+def _copies(outlook: _Outlook, failing: str) -> str:
+    """Say what is known before anybody is served by the shadow."""
+    copying, seen_s = outlook.copying, outlook.mirror_error_rate_s()
+    first = f"copies of {copying.share * 100:g} % of the requests come first, for {span(copying.for_s)}"
+    pairs = f"at most {outlook.pairs} pairs of answers before anybody is served by the shadow"
+    if seen_s is None:
+        return f"{first}: {pairs}"
+    found = f"is seen on them in ~{span(seen_s)}" if seen_s < inf else "takes more of them to be seen"
+    return f"{first}: {pairs}; {failing} {found}"
 
 
 def _promotion(outlook: _Outlook, steps: Sequence[float]) -> str:
@@ -255,7 +325,7 @@ def _warnings(outlook: _Outlook, steps: Sequence[float], fitting: float | None) 
             "much longer, and on an overloaded host it may not come at all"
         )
     promotion_s, _ = outlook.promotion_s(steps)
-    if promotion_s <= config.max_duration_s or outlook.rps <= 0:
+    if promotion_s <= outlook.limit_s or outlook.rps <= 0:
         return
     limit, last = span(config.max_duration_s), steps[-1]
     if fitting is not None and fitting > last:

@@ -16,7 +16,7 @@ from splitter.contracts import KpiSource
 from splitter.judge.calibration import Baseline
 from splitter.judge.config import JudgeConfig, from_mapping
 from splitter.judge.keeping import baseline_state
-from splitter.judge.plan import JudgePlan, plan
+from splitter.judge.plan import NO_COPIES, Copying, JudgePlan, plan
 from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, Verdict
 from splitter.kpi import merge
@@ -109,7 +109,10 @@ class Analysis:
         """Return what a rollout that began now would show, and when, by what live did lately."""
         baseline = self._lately.baseline(tuple(self._blocks))
         rps = baseline.n / baseline.span_s if baseline.span_s > 0 else 0.0
-        return plan(config, baseline, rps, [step / WEIGHT_TOTAL for step in options.steps_bp], options.hold_s)
+        mirror = options.mirror
+        copying = Copying(mirror.share_bp / WEIGHT_TOTAL, mirror.for_s) if mirror is not None else NO_COPIES
+        steps = [step / WEIGHT_TOTAL for step in options.steps_bp]
+        return plan(config, baseline, rps, steps, options.hold_s, copying)
 
     # --- The judge ---------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 
 from splitter.judge.verdict import KpiVerdict, Verdict
+from splitter.limits import WEIGHT_TOTAL
 from splitter.model import StackId
 from splitter.resources import whole
 from splitter.rollout.analysis import Analysis
@@ -83,7 +84,7 @@ def status_of(
         gates=decision.gates if decision else (),
         warnings=decision.warnings if decision else (),
         analysis=decision.reason if decision else "",
-        verdict_in_s=_verdict_in_s(evidence, shadow) if running else None,
+        verdict_in_s=_verdict_in_s(evidence, _pace(rollout, live, shadow)),
         rollback_cost=rollout.cost,
         notes=rollout.notes,
         commands=tuple(command.value for command in legal_commands(rollout.state)),
@@ -99,17 +100,27 @@ def _deadline(rollout: Rollout) -> datetime | None:
     return (began or rollout.since) + timedelta(seconds=limit)
 
 
-def _verdict_in_s(evidence: tuple[KpiVerdict, ...], shadow: StackStatus | None) -> float | None:
-    """Return how long it takes at the present rate until the KPIs that a promotion waits for are decided.
+def _pace(rollout: Rollout, live: StackStatus | None, shadow: StackStatus | None) -> float:
+    """Return how many requests per second the shadow is to get from now on; 0 outside of a split.
+
+    What it got of late is of the former step for a while after each, so its share of what both get is what counts.
+    """
+    if live is None or shadow is None or rollout.state not in (State.SPLITTING, State.HELD):
+        return 0.0
+    return (live.rps + shadow.rps) * rollout.share_bp / WEIGHT_TOTAL
+
+
+def _verdict_in_s(evidence: tuple[KpiVerdict, ...], rps: float) -> float | None:
+    """Return how long it takes at so many requests a second until the KPIs that a promotion waits for are decided.
 
     None when they are, and when no end is in sight for one of them.
     """
     open_kpis = [each for each in evidence if each.verdict is Verdict.UNDECIDED and each.promote is not None]
     needed = [each.requests_to_verdict for each in open_kpis]
     known = [requests for requests in needed if requests is not None]
-    if shadow is None or shadow.rps <= 0 or not needed or len(known) < len(needed):
+    if rps <= 0 or not needed or len(known) < len(needed):
         return None
-    seconds = max(known) / shadow.rps
+    seconds = max(known) / rps
     return seconds if isfinite(seconds) else None
 
 

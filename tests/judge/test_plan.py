@@ -5,7 +5,7 @@ import pytest
 
 from splitter.judge.calibration import Baseline, Block
 from splitter.judge.config import JudgeConfig, KpiOptions, Margin
-from splitter.judge.plan import JudgePlan, plan
+from splitter.judge.plan import NO_COPIES, Copying, JudgePlan, plan
 from tests.judge.worlds import Manners, World, run
 
 CONFIG = JudgeConfig()
@@ -110,6 +110,64 @@ class TestFigures:
 
         assert reckoned.error_rate_assumed == 0.01
         assert reckoned.sentences[0].startswith("at 5 %, an error rate (1 %, live has 0 %) is seen in ~")
+
+
+class TestCopies:
+    """What is copied before the first step."""
+
+    COPYING = Copying(share=0.1, for_s=60.0)
+
+    def test_delay_what_comes_after_them(self) -> None:
+        """
+        Nobody is served before they end, and steps that decide the time of the promotion begin then.
+        """
+        config = replace(CONFIG, min_duration_s=0.0, warmup_s=0.0, warmup_requests=0)
+        plain = plan(config, BASELINE, 50, [0.05, 0.1], 60.0)
+
+        copied = plan(config, BASELINE, 50, [0.05, 0.1], 60.0, self.COPYING)
+
+        assert (plain.exposure_s, copied.exposure_s) == (0.0, 60.0)
+        assert copied.promotion_s == pytest.approx(plain.promotion_s + 60.0)
+        assert copied.error_rate_s == plain.error_rate_s
+
+    def test_warm_the_shadow_up(self) -> None:
+        """
+        A shadow that got its requests as copies needs no more of them before its latencies count.
+        """
+        config = replace(CONFIG, min_duration_s=0.0, warmup_requests=600)
+        plain = plan(config, BASELINE, 50, [0.05], 0.0)
+
+        copied = plan(config, BASELINE, 50, [0.05], 0.0, Copying(share=1.0, for_s=60.0))
+
+        assert copied.promotion_s == pytest.approx(plain.promotion_s - 600 / (50 * 0.05) + 60.0)
+
+    def test_are_pairs_on_which_failures_are_seen_sooner_or_not_at_all(self) -> None:
+        """
+        A minute of all requests shows a failing shadow, a minute of few does not; the sentence says either.
+        """
+        many = plan(CONFIG, BASELINE, 50, [0.05], copying=Copying(share=1.0, for_s=60.0))
+        few = plan(CONFIG, BASELINE, 5, [0.05], copying=self.COPYING)
+
+        assert (many.pairs, few.pairs) == (3_000, 30)
+        assert many.mirror_error_rate_s is not None
+        assert many.mirror_error_rate_s < 60
+        assert few.mirror_error_rate_s == math.inf
+        begin = "copies of 100 % of the requests come first, for 60 s: at most 3000 pairs of answers before anybody is "
+        assert many.sentences[0].startswith(
+            f"{begin}served by the shadow; a tenfold error rate of 1.2 % is seen on them in ~"
+        )
+        assert few.sentences[0].endswith("; a tenfold error rate of 1.2 % takes more of them to be seen")
+
+    def test_take_none_of_the_judges_time(self) -> None:
+        """
+        The longest duration begins with the first step, so copies make no promotion late.
+        """
+        config = replace(CONFIG, min_duration_s=60.0, dwell_s=0.0, max_duration_s=700.0)
+
+        plain, copied = (plan(config, BASELINE, 30, [0.1], copying=each) for each in (NO_COPIES, Copying(0.1, 600.0)))
+
+        assert plain.promotion_s < 700.0 < copied.promotion_s
+        assert plain.warnings == copied.warnings
 
 
 class TestSentences:

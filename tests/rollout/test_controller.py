@@ -1287,10 +1287,28 @@ class TestStatus:
             assert (status.live.id, status.live.services, status.live.requests) == (LIVE, 1, 500)
             assert (status.shadow.p99_us, status.shadow.rps, status.shadow.error_rate) == (10_000, 100.0, 0.0)
             assert status.evidence[0].kpi == "error_rate"
-            assert status.verdict_in_s == 6.0
+            assert status.verdict_in_s == 60.0
             assert status.commands == ("pause", "promote", "rollback")
             assert status.deadline == "2026-01-01T00:02:35+00:00"
             assert json.loads(json.dumps(asdict(status)))["rollback_cost"]["level"] == "none"
+
+    async def test_reckons_with_the_share_of_the_step(self) -> None:
+        """
+        Ten times the share is ten times the requests, from the step on, whatever the last minute was like.
+        """
+        async with staged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(5)
+            first = stage.controller.status()
+            await stage.clock.until(lambda: stage.controller.status().step == 2, 60)
+
+            second = stage.controller.status()
+
+            assert (first.verdict_in_s, second.verdict_in_s) == (60.0, 6.0)
+            await stage.command("promote")
+            await stage.reach("STANDBY")
+            assert stage.controller.status().verdict_in_s is None
 
     async def test_says_when_a_verdict_may_be_expected(self) -> None:
         """
