@@ -18,7 +18,7 @@ import aiohttp
 from splitter.model import Endpoint, StackId
 from splitter.proxy.gateway import Gateway
 from splitter.proxy.options import HealthOptions
-from splitter.proxy.standing import ProbeLimits, Standing
+from splitter.proxy.standing import ProbeLimits
 from splitter.routing import Arm, Route
 
 FOLLOW_S: Final = 0.5
@@ -70,9 +70,9 @@ class Health:
         for target in self._probing.keys() - wanted.keys():
             self._probing.pop(target).cancel()
         for target, options in wanted.items():
+            self._gateway.standing(target.stack, target.endpoint)  # of an endpoint that is named again, a new one
             if target not in self._probing:
-                standing = self._gateway.standing(target.stack, target.endpoint)
-                work = self._watch(session, target, standing, options)
+                work = self._watch(session, target, options)
                 self._probing[target] = tasks.create_task(work, name=f"probe {target}")
 
     def _wanted(self) -> dict[Target, HealthOptions]:
@@ -84,14 +84,15 @@ class Health:
             for endpoint in arm.endpoints
         }
 
-    async def _watch(
-        self, session: aiohttp.ClientSession, target: Target, standing: Standing, options: HealthOptions
-    ) -> None:
+    async def _watch(self, session: aiohttp.ClientSession, target: Target, options: HealthOptions) -> None:
         limits = ProbeLimits(options.unhealthy, options.healthy)
         while True:
             why = await probe(session, target, options.timeout_s)
-            if standing.probed(why, limits):
-                log.warning("%s %s", target, f"is unhealthy: it {why}" if why else "is healthy again")
+            standing = self._gateway.standings(target.stack).get(target.endpoint)
+            if standing is not None and standing.probed(why, limits, target):
+                log.warning(
+                    "%s %s", target, f"is unhealthy: it {standing.why}" if standing.is_unhealthy else "is healthy again"
+                )
             await asyncio.sleep(options.interval_s)
 
 

@@ -176,6 +176,24 @@ class TestHealth:
 
             assert [one.endpoint for one in probes._probing] == [new.endpoint]
 
+    async def test_knows_an_endpoint_that_is_named_again(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        An endpoint that was forgotten and is back before anybody looked is probed on, and its standing is the new one.
+        """
+        monkeypatch.setattr(health, "FOLLOW_S", 0.001)
+        back, other = await rig.live(serves()), await rig.origin(serves())
+        stack = rig.stack(1, back)
+
+        async with probing(rig):
+            await until(lambda: bool(back.peers))
+            rig.publish(Split(rig.stack(1, other)))
+            rig.gateway.lane(rig.active.current.routes[0].arms[0])
+            assert back.endpoint not in rig.gateway.standings(LIVE)
+            rig.publish(Split(stack))
+
+            await until(lambda: back.endpoint in rig.gateway.standings(LIVE))
+            await until(lambda: rig.gateway.standings(LIVE)[back.endpoint].probes_passed > 0)
+
     async def test_can_be_switched_off(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         """
         An interval of nothing is no probe.

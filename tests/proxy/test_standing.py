@@ -44,6 +44,27 @@ class TestProbes:
         assert not standing.is_unhealthy
         assert standing.why == ""
 
+    def test_of_several_kinds_count_each_for_itself(self) -> None:
+        """
+        One that passes hides none that fails, and all have to pass before the endpoint is well again.
+        """
+        standing = Standing()
+        for _ in range(3):
+            standing.probed("no page", LIMITS, "/up")
+            standing.probed("", LIMITS, "/api/up")
+        assert standing.why == "no page"
+
+        for why in ("no api", "no api", "no api"):
+            standing.probed(why, LIMITS, "/api/up")
+        for _ in range(2):
+            standing.probed("", LIMITS, "/up")
+
+        assert standing.is_unhealthy
+        assert standing.why == "no api"
+        for _ in range(2):
+            standing.probed("", LIMITS, "/api/up")
+        assert not standing.is_unhealthy
+
     def test_are_counted(self) -> None:
         """
         Each probe is one figure of the metrics.
