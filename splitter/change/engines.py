@@ -33,7 +33,17 @@ _ALIASES: Mapping[str, str] = {
     "elasticsearch-oss": "elasticsearch",
     "neo4j-enterprise": "neo4j",
     "rabbitmq-server": "rabbitmq",
+    "oracle-xe": "oracle",
+    "oracle-free": "oracle",
+    "azure-sql-edge": "mssql",
 }
+_PLACES: Mapping[str, str] = {
+    "mssql/server": "mssql",
+    "database/express": "oracle",
+    "database/free": "oracle",
+    "database/enterprise": "oracle",
+}
+"""Images that are named by what they are of, and not by what they are."""
 DATA_FOLDERS = (
     "/var/lib/postgresql",
     "/var/lib/mysql",
@@ -49,8 +59,12 @@ DATA_FOLDERS = (
     "/var/lib/influxdb",
     "/var/opt/mssql",
 )
-_TWO_NUMBERS = frozenset({"mysql", "mariadb", "cassandra", "rabbitmq", "clickhouse", "kafka"})
+_TWO_NUMBERS = frozenset(
+    {"mysql", "mariadb", "percona", "cassandra", "rabbitmq", "clickhouse", "kafka", "cockroach", "etcd"}
+)
 """Engines whose second number is a series of its own (and MongoDB below 5)."""
+_POSTGRES_INSIDE = frozenset({"timescaledb", "pgvector"})
+"""Extensions that are numbered by themselves: the data's version is that of the PostgreSQL below (`2.14-pg15`)."""
 
 _POSTGRES = ("PG_VERSION", "PG_MAJOR")
 _VERSION_VARIABLES: Mapping[str, tuple[str, ...]] = {
@@ -72,15 +86,20 @@ _VERSION_VARIABLES: Mapping[str, tuple[str, ...]] = {
 }
 """Variables by which images of an engine say their version, the most exact first."""
 
+_POSTGRES_TAG = re.compile(r"(?:^|[.-])pg(\d{1,9})(?![0-9A-Za-z])", re.ASCII)
 _VERSION = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,3})(?![0-9A-Za-z])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """An image's name taken apart: the last part of the name, and the tag (empty: none)."""
+    """An image's name taken apart: the last part of the name, and the tag (empty: none).
+
+    `is_of_variables`: the tag is a version that the image's variables say.
+    """
 
     base: str
     tag: str
+    is_of_variables: bool = False
 
     @property
     def engine(self) -> str:
@@ -91,15 +110,17 @@ class ImageName:
     @property
     def version(self) -> tuple[int, ...]:
         """Return the numbers that the tag begins with; none where it says no version."""
-        match = _VERSION.match(self.tag)
+        is_said_behind = self.engine in _POSTGRES_INSIDE and not self.is_of_variables
+        match = _POSTGRES_TAG.search(self.tag) if is_said_behind else _VERSION.match(self.tag)
         return tuple(int(number) for number in match[1].split(".")) if match else ()
 
 
 def image_name(image: str) -> ImageName:
     """Take `registry:5000/team/postgres:15.3-alpine@sha256:…` apart."""
-    name = image.partition("@")[0].rpartition("/")[2]
+    place, _, name = image.partition("@")[0].rpartition("/")
     base, _, tag = name.partition(":")
-    return ImageName(base.lower(), tag)
+    base = base.lower()
+    return ImageName(_PLACES.get(f"{place.rpartition('/')[2]}/{base}", base), tag)
 
 
 def identified(image: str, variables: Mapping[str, str]) -> ImageName:
@@ -112,7 +133,7 @@ def identified(image: str, variables: Mapping[str, str]) -> ImageName:
     for engine in engines:
         said = next((variables[each] for each in _VERSION_VARIABLES.get(engine, ()) if each in variables), "")
         if said and not (name.engine and name.version):
-            return ImageName(name.base if name.engine else engine, said.rpartition(":")[2])
+            return ImageName(name.base if name.engine else engine, said.rpartition(":")[2], is_of_variables=True)
     return name
 
 

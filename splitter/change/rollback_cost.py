@@ -33,8 +33,9 @@ OVERRIDE_POINTS = 60
 
 LABEL_POINTS: Mapping[str, int] = {"none": 0, "low": 10, "high": 60, "irreversible": 0}
 LABEL_ID = "label"
-CAPS: Mapping[str, tuple[int, int]] = {"VO3": (45, 10), "CA1": (20, 20), "EX1": (30, 30)}
-"""The most that all reasons of one id together cost, during and after."""
+CAPS: Mapping[str, tuple[int, int]] = {"VO3": (45, 10), "CA1": (20, 20), "EX1": (30, 30), "RE1": (25, 25)}
+"""The most that all reasons of one id together cost, during and after.  That live may not come up again is one risk,
+however many of its services it hangs on."""
 
 
 class Level(StrEnum):

@@ -1,6 +1,6 @@
 import pytest
 
-from splitter.change.engines import data_mounts, image_name, is_stateful, series
+from splitter.change.engines import data_mounts, identified, image_name, is_stateful, series
 from splitter.template import Mount, MountType, Service
 
 
@@ -18,6 +18,12 @@ class TestImageNames:
             ("grafana/loki:v2.9.1", "loki", "v2.9.1", "loki", (2, 9, 1)),
             ("minio/minio:RELEASE.2024-01-01", "minio", "RELEASE.2024-01-01", "minio", ()),
             ("redis:latest", "redis", "latest", "redis", ()),
+            ("mcr.microsoft.com/mssql/server:2022-latest", "mssql", "2022-latest", "mssql", (2022,)),
+            ("container-registry.oracle.com/database/free:23.4", "oracle", "23.4", "oracle", (23, 4)),
+            ("tomcat/server:1", "server", "1", "", (1,)),
+            ("timescale/timescaledb:2.14.2-pg15", "timescaledb", "2.14.2-pg15", "timescaledb", (15,)),
+            ("pgvector/pgvector:pg16", "pgvector", "pg16", "pgvector", (16,)),
+            ("timescale/timescaledb:2.14.2", "timescaledb", "2.14.2", "timescaledb", ()),
             ("oliver006/redis_exporter:1", "redis_exporter", "1", "", (1,)),
             ("shop/web:2f00ab", "web", "2f00ab", "", ()),
             ("", "", "", "", ()),
@@ -42,6 +48,9 @@ class TestSeries:
             ("mongo:7.0", (7,)),
             ("rabbitmq:3.13-management", (3, 13)),
             ("redis:latest", ()),
+            ("cockroachdb/cockroach:v23.2.4", (23, 2)),
+            ("percona/percona-server:8.0.36", (8, 0)),
+            ("timescale/timescaledb:2.14-pg15", (15,)),
         ],
     )
     def test_numbers_that_must_be_equal(self, image: str, numbers: tuple[int, ...]) -> None:
@@ -49,6 +58,16 @@ class TestSeries:
         Most engines break with their first number, some with their second.
         """
         assert series(image_name(image)) == numbers
+
+
+class TestIdentified:
+    def test_by_the_postgresql_inside(self) -> None:
+        """
+        An extension's own number says nothing of the data; where the tag has no other, the image's variables do.
+        """
+        name = identified("timescale/timescaledb:2.14.2", {"PG_VERSION": "15.6", "PG_MAJOR": "15"})
+
+        assert series(name) == (15,)
 
 
 class TestStateful:

@@ -391,6 +391,17 @@ class TestWayBack:
             ("RE1", 25, "service:a")
         ]
 
+    def test_of_a_live_that_was_adopted_is_one(self) -> None:
+        """
+        A whole project that nobody can compare is one doubt, a warning, and not as many as it has services.
+        """
+        live = "services: {a: {image: a}, b: {image: b}, c: {image: c}}"
+
+        found = cost(live, live, facts=Facts(drifted=frozenset("abc")))
+
+        assert ids(found) == ["RE1"] * 3
+        assert (found.during, found.after, found.level) == (25, 25, Level.WARN)
+
     @pytest.mark.parametrize(
         ("before", "after"),
         [
