@@ -36,7 +36,8 @@ class VolumeMode(StrEnum):
 class Placement:
     """How one stack stands beside `base`, the stack that was live when it was planned (empty: it stands alone).
 
-    `shared` are services of which base's containers serve this stack too.  `volumes` says the mode of each volume by
+    `shared` are services of which base's containers serve this stack too; `resized` are those of them that get other
+    bounds once base is gone.  `volumes` says the mode of each volume by
     its key; one that is not named is fresh.  `paused` are copied volumes whose writers stand still during the copy.
     `singletons` are services that must not run twice: beside a base they are made, and run from the promotion on.
     `late` are jobs that run at the promotion, `skipped` are jobs that never run.  `adopted` is the Compose project of
@@ -46,6 +47,7 @@ class Placement:
     base: StackId | Literal[""] = ""
     adopted: str = ""
     shared: tuple[str, ...] = ()
+    resized: tuple[str, ...] = ()
     volumes: Mapping[str, VolumeMode] = field(default_factory=dict)
     paused: tuple[str, ...] = ()
     singletons: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class Placement:
             "base": str(self.base),
             "adopted": self.adopted,
             "shared": list(self.shared),
+            "resized": list(self.resized),
             "volumes": {key: mode.value for key, mode in self.volumes.items()},
             "paused": list(self.paused),
             "singletons": list(self.singletons),
@@ -74,7 +77,7 @@ class Placement:
     @classmethod
     def from_mapping(cls, plain: Mapping[str, Any]) -> Self:
         """Return the placement that `to_mapping` wrote."""
-        names = ("shared", "paused", "singletons", "late", "skipped")
+        names = ("shared", "resized", "paused", "singletons", "late", "skipped")
         return cls(
             base=StackId(plain["base"]) if plain.get("base") else "",
             adopted=plain.get("adopted", ""),

@@ -11,6 +11,7 @@ class TestJournal:
             base=StackId("shop-r1"),
             adopted="old",
             shared=("db",),
+            resized=("db",),
             volumes={"data": VolumeMode.SHARE, "cache": VolumeMode.COPY},
             paused=("cache",),
             singletons=("worker",),
@@ -19,7 +20,7 @@ class TestJournal:
         )
 
         assert placement == Placement.from_mapping(placement.to_mapping())
-        assert len(placement.to_mapping()) == 8
+        assert len(placement.to_mapping()) == 9
 
     def test_knows_nothing_of_stacks_that_stand_alone(self) -> None:
         """

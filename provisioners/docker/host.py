@@ -182,6 +182,30 @@ def _bounds(limits: Limits, version: str) -> dict[str, Any]:
     }
 
 
+def update_of(service: Service) -> dict[str, Any]:
+    """Return the body that gives a running container the bounds and the restart policy of `service`.
+
+    Memory and swap are set together: the engine refuses a limit that is more than the former sum of both.
+    """
+    limits = service.limits
+    memory = limits.memory_bytes
+    swap = limits.memory_swap_bytes if limits.memory_swap_bytes is not None else 2 * memory if memory else None
+    body = {
+        "Memory": memory,
+        "MemorySwap": swap,
+        "MemoryReservation": limits.memory_reservation_bytes,
+        "NanoCpus": None if limits.cpus is None else int(limits.cpus * NANOSECONDS),
+        "CpuShares": limits.cpu_shares,
+        "CpuQuota": limits.cpu_quota_us,
+        "CpuPeriod": limits.cpu_period_us,
+        "CpusetCpus": limits.cpu_set or None,
+        "PidsLimit": limits.pids,
+        "BlkioWeight": limits.block_io.weight,
+        "RestartPolicy": _restart(service.restart),
+    }
+    return {key: value for key, value in body.items() if value is not None}
+
+
 def _rates(rates: Iterable[DeviceRate], name: str) -> list[dict[str, Any]] | None:
     return [{"Path": each.path, name: each.rate} for each in rates] or None
 

@@ -94,6 +94,7 @@ class Removal:
         volumes = await self._parts.volumes(stack)
         staying = {each["Name"] for each in volumes} & (uses.volumes | needed_volumes)
         await together(self._remove_volume(each["Name"]) for each in volumes if each["Name"] not in staying)
+        await self._sharing.settle({*kept, *(identity.shares.containers if identity else ())})
         if not kept:
             await together(self._remove_image(tag) for tag in await self._parts.image_tags(stack))
         return _Outcome(bool(containers or networks or volumes), sorted([*kept, *staying]))
@@ -103,6 +104,7 @@ class Removal:
         containers = await self._parts.look(identity.stack)
         await together(self.stop(each.id) for each in containers if each.name not in used and not each.is_still)
         left = sorted(each.name for each in containers if each.name in used)
+        await self._sharing.settle({*left, *identity.shares.containers})
         if not left:
             for service in identity.adopted:
                 await self._remove_image(":".join(names.pin(identity.app, service, identity.revision)))

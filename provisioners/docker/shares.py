@@ -7,15 +7,19 @@ that whoever finds the stack later knows what it stands on, however many stacks 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A service of another stack that serves this one: its containers, and their aliases by network of this stack."""
+    """A service of another stack that serves this one: its containers, and their aliases by network of this stack.
+
+    `bounds` are what its containers get once no other stack uses them, in the engine's words; empty: what they have.
+    """
 
     containers: tuple[str, ...]
     networks: Mapping[str, tuple[str, ...]]
+    bounds: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,11 @@ class Shares:
         if not (self.services or self.volumes):
             return ""
         services = {
-            service: [list(guest.containers), {name: list(aliases) for name, aliases in guest.networks.items()}]
+            service: [
+                list(guest.containers),
+                {name: list(aliases) for name, aliases in guest.networks.items()},
+                *([dict(guest.bounds)] if guest.bounds else []),
+            ]
             for service, guest in self.services.items()
         }
         return json.dumps({"services": services, "volumes": dict(self.volumes)}, sort_keys=True, separators=(",", ":"))
@@ -45,8 +53,8 @@ class Shares:
         """Return what `text` wrote."""
         plain = json.loads(text) if text else {"services": {}, "volumes": {}}
         services = {
-            service: Guest(tuple(containers), {name: tuple(aliases) for name, aliases in networks.items()})
-            for service, (containers, networks) in plain["services"].items()
+            service: Guest(tuple(containers), {name: tuple(aliases) for name, aliases in networks.items()}, *bounds)
+            for service, (containers, networks, *bounds) in plain["services"].items()
         }
         return cls(services, plain["volumes"])
 

@@ -11,22 +11,28 @@ networks that it is on.  The rest of the stack goes.  What was left goes when th
 user; the rollout's journal remembers that there is something left (`History.remains`).
 Rule 3: so nothing is inferred from what happens to be missing.  A live stack that has lost its web server, by hand or
 by a crash, is not taken for the remains of a retired one, and its database is never swept away.
-Rule 4: a stack that is made again takes up what it named before.  A guest that stands still is started, not replaced.
+Rule 4: what a stack wants changed about its guests (their bounds) waits until the stack that it took over from is
+retired: before, they are not its own, and afterwards there is no way back that would have to change them back.
+Rule 5: a stack that is made again takes up what it named before.  A guest that stands still is started, not replaced.
 One that somebody removed becomes a service of the stack itself, on the same volume.
 
 A container that is on two networks resolves names by the network whose name sorts first.  So a shared service that
 asks for another service of its own stack may reach the one beside it; databases ask for nobody.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from docker import APIClient
+from docker.errors import create_api_error_from_http_exception
+from requests import HTTPError
 
 from provisioners.docker import names
 from provisioners.docker.containers import aliases_of, attachments, network_of
 from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.host import update_of
 from provisioners.docker.parts import Parts
 from provisioners.docker.shares import Guest, Shares
 from provisioners.docker.state import Container
@@ -34,6 +40,8 @@ from splitter.contracts import StackOrder
 from splitter.model import StackId
 from splitter.placement import VolumeMode
 from splitter.template import Service
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,9 @@ class Sharing:
         for name in placement.shared:
             containers = await self._guests(order, name, own, base)
             if containers:
-                services[name] = Guest(containers, _aliases(order, order.template.services[name]))
+                service = order.template.services[name]
+                bounds = update_of(service) if name in placement.resized else {}
+                services[name] = Guest(containers, _aliases(order, service), bounds)
             elif not order.again:
                 problems.append(f"service {name} is to be shared, but {placement.base} has no container of it")
         volumes: dict[str, str] = {}
@@ -113,6 +123,36 @@ class Sharing:
         """Start the guests that stand still, and restart those that are not well: their stack is made again."""
         for guest in await self.parts.guests(shares):
             await revive(self._engine, guest)
+
+    async def settle(self, containers: Collection[str]) -> None:
+        """Give each of `containers` the bounds that the one stack says which still uses it; it runs on meanwhile.
+
+        With several users, or none that says bounds, a container keeps what it has.  Idempotent.
+        """
+        users: dict[str, list[Guest]] = {}
+        for identity in (await self.parts.identities()).values():
+            for guest in identity.shares.services.values():
+                for name in guest.containers:
+                    users.setdefault(name, []).append(guest)
+        for name in sorted(containers):
+            if len(users.get(name, ())) == 1 and (bounds := users[name][0].bounds):
+                await self._resize(name, bounds)
+
+    async def _resize(self, container: str, bounds: Mapping[str, Any]) -> None:
+        """Set the bounds of a container that runs.  A refusal ends no retirement: the container is well as it is."""
+
+        def update(client: APIClient) -> None:
+            # The SDK's own call knows neither processors nor processes.
+            place = f"{client.base_url}/v{client.api_version}/containers/{container}/update"
+            try:
+                client.post(place, json=dict(bounds), timeout=client.timeout).raise_for_status()
+            except HTTPError as error:
+                create_api_error_from_http_exception(error)
+
+        try:
+            await self._engine.change(f"set the bounds of {container}", update)
+        except EngineRefusedError as error:
+            log.warning("%s keeps the bounds that it had: %s", container, error)
 
     async def used_by_others(self, stack: StackId) -> Uses:
         """Return what other stacks name; that some of it is not of `stack` does no harm."""

@@ -6,20 +6,23 @@ Pure: the plan asks, the journal keeps the answer, a provisioner carries it out.
 from collections.abc import Collection, Iterator, Mapping
 
 from splitter.change import labels
-from splitter.change.changeset import Action, ChangeSet
+from splitter.change.changeset import Action, Change, ChangeSet
 from splitter.change.engines import is_data_folder, is_stateful
 from splitter.change.roles import one_shot_jobs, singletons
-from splitter.change.scope import Scope, VolumeMode, volume_mode
+from splitter.change.scope import RESIZABLE, Scope, VolumeMode, is_resized, volume_mode
 from splitter.placement import Placement
 from splitter.template import Mount, MountType, Service, Template
 
 
-def place(live: Template, shadow: Template, scopes: Mapping[str, Scope], routed: Collection[str] = ()) -> Placement:
+def place(
+    live: Template, shadow: Template, scopes: Mapping[str, Scope], changes: ChangeSet, routed: Collection[str] = ()
+) -> Placement:
     """Return how the shadow stands beside live; which stack live is, the caller knows."""
     volumes = volume_modes(live, shadow, scopes)
     jobs = {job.service: shadow.services[job.service].labels.get(labels.JOB, "run") for job in one_shot_jobs(shadow)}
     return Placement(
         shared=tuple(sorted(name for name, scope in scopes.items() if scope is Scope.SHARED)),
+        resized=tuple(name for name, _ in _resized(scopes, changes)),
         volumes=volumes,
         paused=tuple(key for key, mode in volumes.items() if mode is VolumeMode.COPY and _copy(key, shadow) == "pause"),
         singletons=tuple(name for name in left_out(shadow, routed) if scopes[name] is Scope.STACK),
@@ -74,12 +77,28 @@ def obstacles(live: Template, shadow: Template, scopes: Mapping[str, Scope], pla
 
 
 def notes(shadow: Template, scopes: Mapping[str, Scope], changes: ChangeSet) -> Iterator[str]:
-    """Yield what a label makes of a change: nothing."""
+    """Yield what becomes of a change of a shared service: its bounds are set late, and nothing else has an effect."""
+    resized = dict(_resized(scopes, changes))
+    for name, resizing in resized.items():
+        paths = ", ".join(each.path for each in resizing.fields if each.path in RESIZABLE)
+        yield (
+            f"{name} is shared with live, and stays as it is until the former live stack is retired after the "
+            f"promotion; then {paths} is set on it as it runs"
+        )
     changed = changes.by_resource()
-    for name in sorted(shadow.services):
+    for name in sorted(shadow.services.keys() - resized.keys()):
         change = changed.get(f"service:{name}")
         if scopes[name] is Scope.SHARED and change is not None and change.action is not Action.KEEP:
             yield f"{name} is shared with live, as its label says, so what changes about it has no effect"
+
+
+def _resized(scopes: Mapping[str, Scope], changes: ChangeSet) -> Iterator[tuple[str, Change]]:
+    """Yield the shared services of which bounds change and nothing else."""
+    changed = changes.by_resource()
+    for name, scope in sorted(scopes.items()):
+        change = changed.get(f"service:{name}")
+        if scope is Scope.SHARED and change is not None and is_resized(change):
+            yield name, change
 
 
 def _two_engines(service: Service, placement: Placement) -> Iterator[str]:

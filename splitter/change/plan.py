@@ -64,7 +64,7 @@ def plan(
     before = live or Template(project=shadow.project, directory=shadow.directory, services={})
     changes = change_set(before, shadow, facts.shadow_images, facts.live_images)
     found = scopes(before, shadow, changes)
-    placement = placing.place(before, shadow, found, routed) if live else placing.alone(shadow, routed)
+    placement = placing.place(before, shadow, found, changes, routed) if live else placing.alone(shadow, routed)
     return Plan(
         change_set=changes,
         cost=rollback_cost(

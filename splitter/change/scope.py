@@ -10,8 +10,12 @@ from enum import StrEnum
 from splitter.change import labels
 from splitter.change.changeset import Action, Change, ChangeSet
 from splitter.change.engines import is_stateful
+from splitter.change.fields import LIVE_LIMITS, OWN_LABELS
 from splitter.placement import VolumeMode as VolumeMode  # the rooms of the plan ask for it here
 from splitter.template import Mount, MountType, Template
+
+RESIZABLE = LIVE_LIMITS | {"restart"}
+WITHOUT_EFFECT = ("depends_on.", "pull_policy", f"labels.{OWN_LABELS}")  # on a container that is there
 
 
 class Scope(StrEnum):
@@ -54,6 +58,17 @@ def shared_data(live: Template, shadow: Template, found: Mapping[str, Scope]) ->
                 yield f"{mount.source} at {mount.target} of service {name}"
 
 
+def is_resized(change: Change) -> bool:
+    """Return whether a change is one of bounds and restart policy alone, which a running container follows as it is.
+
+    A bound that is taken away is none: engines know how to set another one, and not how to forget one.
+    """
+    if change.action is not Action.UPDATE or change.by:
+        return False
+    told = [each for each in change.fields if not each.path.startswith(WITHOUT_EFFECT)]
+    return bool(told) and all(each.path in RESIZABLE and each.after is not None for each in told)
+
+
 def _scope(name: str, live: Template, shadow: Template, change: Change | None) -> Scope:
     service = shadow.services[name]
     if (said := service.labels.get(labels.SCOPE)) is not None and name in live.services:
@@ -62,6 +77,7 @@ def _scope(name: str, live: Template, shadow: Template, change: Change | None) -
     is_same = change is not None and (
         change.action is Action.KEEP or (change.action is Action.UNKNOWN and not change.fields)
     )
+    is_same = is_same or (change is not None and is_resized(change))
     return Scope.SHARED if is_same and is_stateful(service) else Scope.STACK
 
 

@@ -42,6 +42,18 @@ class TestPlace:
 
         assert found.singletons == ()
 
+    def test_has_other_bounds_set_on_what_is_shared(self) -> None:
+        """
+        A shared database gets its new bounds when live is gone; the plan says when, and that it costs nothing.
+        """
+        found = planned(LIVE.replace("image: 'postgres:15'", "image: 'postgres:15', mem_limit: 1g, cpus: 2"))
+
+        assert (found.placement.shared, found.placement.resized) == (("db",), ("db",))
+        assert found.notes[0].startswith("db is shared with live, and stays as it is until the former live stack is")
+        assert found.notes[0].endswith("then limits.cpus, limits.memory_bytes is set on it as it runs")
+        assert (found.obstacles, [each.id for each in found.cost.reasons if each.resource == "service:db"]) == ((), [])
+        assert planned(LIVE.replace("web:1", "web:2")).placement.resized == ()
+
     def test_runs_jobs_when_their_label_says(self) -> None:
         """
         A job runs with its stack unless its label names another time, or none.

@@ -31,6 +31,24 @@ class TestScopes:
         """
         assert scopes_of(LIVE.replace("postgres:15", "postgres:16"))["db"] is Scope.STACK
 
+    @pytest.mark.parametrize(
+        ("before", "after", "scope"),
+        [
+            ("", "mem_limit: 1g, ", Scope.SHARED),
+            ("mem_limit: 1g, cpus: 1, ", "mem_limit: 2g, cpus: 2, restart: always, ", Scope.SHARED),
+            ("mem_limit: 1g, ", "", Scope.STACK),
+            ("", "mem_limit: 1g, shm_size: 1g, ", Scope.STACK),
+        ],
+        ids=["a bound", "others", "none any more", "not a bound alone"],
+    )
+    def test_state_with_other_bounds_is_shared(self, before: str, after: str, scope: Scope) -> None:
+        """
+        What a running container follows as it is makes it no other; a bound cannot be taken away from it.
+        """
+        live, shadow = (LIVE.replace("'postgres:15', ", f"'postgres:15', {keys}") for keys in (before, after))
+
+        assert scopes_of(shadow, live)["db"] is scope
+
     def test_state_that_nobody_knows_of_is_shared(self) -> None:
         """
         Where it is not known what an image's name means now, nothing says that the service changes; another id does.

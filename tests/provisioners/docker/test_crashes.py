@@ -14,7 +14,7 @@ from splitter.contracts import Finding, StackOrder
 from splitter.errors import StackError
 from splitter.model import StackId
 from splitter.placement import Placement, VolumeMode
-from splitter.template import Attachment, Ipam, Mount, MountType, Network, Pool, Template, Volume
+from splitter.template import Attachment, Ipam, Limits, Mount, MountType, Network, Pool, Template, Volume
 from tests.provisioners.docker.memory import Client, KilledError, MemoryEngine, World, refused
 from tests.provisioners.docker.stage import WEB, order, server, template
 
@@ -123,6 +123,11 @@ async def retire_live(provisioner: DockerProvisioner) -> None:
 async def hand_over(provisioner: DockerProvisioner) -> None:
     await provisioner.deactivate(LIVE)
     await provisioner.activate(SHADOW, 30.0)
+
+
+async def hand_back(provisioner: DockerProvisioner) -> None:
+    await provisioner.deactivate(SHADOW)
+    await provisioner.activate(LIVE, 30.0)
 
 
 async def make_live_again(provisioner: DockerProvisioner) -> None:
@@ -320,6 +325,72 @@ class TestDeathOverAnAdoptedProject:
             assert running == {"old-db-1"}
             assert world.containers["shop-r2-web-1"]["State"]["Running"]
             assert world.volumes["old_data"]["data"] == {"row"}
+
+
+def resizing() -> StackOrder:
+    """Return an order of a shadow that wants the shared database to have more memory."""
+    larger = replace(shop().services["db"], limits=Limits(memory_bytes=2**30, cpus=2.0))
+    plain = wanted(2, replace(BESIDE, resized=("db",)))
+    return replace(plain, template=replace(plain.template, services={**plain.template.services, "db": larger}))
+
+
+async def make_resizing(provisioner: DockerProvisioner) -> None:
+    await provisioner.create(resizing(), lambda _: None)
+
+
+class TestBounds:
+    def bounds(self, world: World) -> tuple[int | None, int | None]:
+        config = world.containers["shop-r1-db-1"]["HostConfig"]
+        return config.get("Memory"), config.get("NanoCpus")
+
+    async def test_of_a_guest_are_live_s_until_live_is_gone(self) -> None:
+        """
+        Neither the shadow's making nor its promotion touches live's database, and a rollback leaves nothing of it.
+        """
+        world = await made(make_resizing, hand_over)
+        assert self.bounds(world) == (None, None)
+
+        await run(world, hand_back, retire_shadow)
+
+        assert self.bounds(world) == (None, None)
+        assert await is_live_well(world)
+
+    async def test_of_a_guest_are_set_wherever_a_daemon_dies(self) -> None:
+        """
+        Wherever a daemon dies while it retires the former live, in the end the database has them, and ran on.
+        """
+        for world in await each_death(make_resizing, hand_over, story=retire_live):
+            await run(world, retire_live)
+
+            assert self.bounds(world) == (2**30, 2 * 10**9)
+            assert world.containers["shop-r1-db-1"]["State"]["Running"]
+
+    async def test_of_an_adopted_guest_are_set_too(self) -> None:
+        """
+        A database that Compose has made gets them when the adopted stack is let go.
+        """
+        world = composed()
+
+        await run(world, adopt, make_resizing, hand_over, retire_live)
+
+        config = world.containers["old-db-1"]["HostConfig"]
+        assert (config["Memory"], config["NanoCpus"]) == (2**30, 2 * 10**9)
+
+    async def test_that_are_refused_end_no_retirement(self) -> None:
+        """
+        An engine that cannot set them leaves the database as it is, and live is retired all the same.
+        """
+        order = resizing()
+        tiny = replace(order.template.services["db"], limits=Limits(memory_bytes=1))
+        order = replace(order, template=replace(order.template, services={**order.template.services, "db": tiny}))
+
+        async def make(provisioner: DockerProvisioner) -> None:
+            await provisioner.create(order, lambda _: None)
+
+        world = await made(make, hand_over, retire_live)
+
+        assert self.bounds(world) == (None, None)
+        assert world.of(LIVE) == ["shop-r1-db-1", "shop-r1_data", "shop-r1_default"]
 
 
 class TestImages:

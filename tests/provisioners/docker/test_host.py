@@ -6,7 +6,7 @@ import pytest
 
 from provisioners.docker import names
 from provisioners.docker.containers import Image, configure
-from provisioners.docker.host import needed_containers
+from provisioners.docker.host import needed_containers, update_of
 from provisioners.docker.shares import Guest, Shares
 from splitter.model import StackId
 from splitter.placement import Placement, VolumeMode
@@ -397,3 +397,21 @@ class TestAddresses:
 
         assert "IPAMConfig" not in found
         assert found["Aliases"] == ["web"]
+
+
+class TestUpdate:
+    def test_names_bounds_and_policy(self) -> None:
+        """
+        What is not said is left out; memory and swap go together, since the engine compares the one with the other.
+        """
+        limits = Limits(memory_bytes=2**30, cpus=1.5, pids=50, block_io=BlockIo(weight=300))
+
+        assert update_of(server(limits=limits, restart="on-failure:3")) == {
+            "Memory": 2**30,
+            "MemorySwap": 2**31,
+            "NanoCpus": 1_500_000_000,
+            "PidsLimit": 50,
+            "BlkioWeight": 300,
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+        }
+        assert update_of(server(limits=Limits(memory_bytes=2**30, memory_swap_bytes=-1)))["MemorySwap"] == -1

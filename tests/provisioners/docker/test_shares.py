@@ -7,7 +7,8 @@ class TestLabel:
         What a label's text says is what was written.
         """
         guest = Guest(("shop-r1-db-1", "shop-r1-db-2"), {"shop-r2_default": ("db", "database")})
-        shares = Shares({"db": guest}, {"data": "shop-r1_data"})
+        larger = Guest(("shop-r1-cache-1",), {}, {"Memory": 2**30, "RestartPolicy": {"Name": "no"}})
+        shares = Shares({"db": guest, "cache": larger}, {"data": "shop-r1_data"})
 
         assert shares == Shares.read(shares.text())
 

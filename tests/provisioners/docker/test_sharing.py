@@ -11,7 +11,7 @@ from splitter.contracts import StackDied
 from splitter.errors import StackError
 from splitter.model import Endpoint, ServicePort, Stack, StackId
 from splitter.placement import ALONE, Placement, VolumeMode
-from splitter.template import Mount, MountType, Service, Template, Volume
+from splitter.template import Limits, Mount, MountType, Service, Template, Volume
 from tests.provisioners.docker.conftest import MakeProvisioner, traces
 from tests.provisioners.docker.stage import WEB, ask, endpoint, order, server, soon, template
 
@@ -330,3 +330,26 @@ class TestJobs:
 
         with pytest.raises(StackError, match=r"service migrate: container .* exited with code 3; its log ends"):
             await provisioner.activate(shadow.id, 30.0)
+
+
+@pytest.mark.docker
+class TestBounds:
+    async def test_are_set_on_a_running_guest(self, app: str, line: Line, client: APIClient) -> None:
+        """
+        When the former live is retired, its database, which runs on, has the bounds that the new stack says.
+        """
+        await line.make(1)
+        larger = replace(DATABASE, limits=Limits(memory_bytes=2**28, cpus=1.5, pids=500), restart="always")
+        placement = beside(app, 1, resized=("db",))
+        wanted = template(server(), larger, volumes={"data": Volume("data")})
+        await line.provisioner.create(order(app, wanted, WEB, revision=2, placement=placement), lambda _: None)
+        before = inspect(client, f"{app}-r1-db-1")
+
+        await line.retire(1)
+
+        after = inspect(client, f"{app}-r1-db-1")
+        bounds = [after["HostConfig"][each] for each in ("Memory", "NanoCpus", "PidsLimit")]
+        assert bounds == [2**28, 1_500_000_000, 500]
+        assert after["HostConfig"]["RestartPolicy"]["Name"] == "always"
+        assert before["State"]["StartedAt"] == after["State"]["StartedAt"]
+        assert before["HostConfig"]["Memory"] == 0
