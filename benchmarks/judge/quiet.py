@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.judge.rules import NAMES
 from benchmarks.judge.runs import Ending, Job, simulate
-from benchmarks.judge.worlds import World
+from benchmarks.judge.worlds import Floats, World
 from splitter.judge.config import profile
 
 HOUR_S = 3_600
@@ -21,11 +21,19 @@ def steps(t: int) -> float:
     return (0.01, 0.05, 0.25, 0.5)[min(t // 900, 3)]
 
 
+def busy(t: Floats) -> Floats:
+    """Return how a neighbour slows down both stacks, to a third: now and then, for seconds to half a minute."""
+    return np.where(np.sin(t / 9) + np.sin(t / 23.7) > 0.8, 3.0, 1.0)
+
+
 WORLDS = {
     world.name: world
     for world in (
         World("independent requests"),
-        World("each container stalls 1–3 s a minute", stalls=True),
+        World("each container stalls 1–3 s a minute", stalls_s=60),
+        World("both stall at once 1–3 s a minute", common_stalls_s=60),
+        World("so, and each on its own every 5 minutes", common_stalls_s=60, stalls_s=300),
+        World("a busy host that both share", slowness=busy),
         World(
             "load in bursts",
             load=lambda t: np.where(t % 180 < 10, 6.0, 0.7),

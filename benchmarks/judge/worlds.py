@@ -20,6 +20,7 @@ from splitter.model import Counts, Side
 MEDIAN_S = 0.020
 SPREAD = 0.6
 CHUNK_S = 60
+EVERY_MINUTE_S = 60
 RETRY_S = 10  # a client's errors of one kind count once in so many seconds
 
 Floats = NDArray[np.float64]
@@ -54,8 +55,9 @@ HONEST = Manners()
 class World:
     """What happens to both stacks.  Functions are of the second, as arrays.
 
-    `bursts`: some clients send heaps of requests that fail, to the stack that they stick to.  `heavy`: so do some
-    whose requests are slow, and do not fail.
+    `stalls_s`: once in so many seconds a container makes everything wait for one to three, each at its own times;
+    `common_stalls_s`: both at the same, as on a host that they share.  `retries`: some clients send heaps of requests
+    that fail, to the stack that they stick to.  `heavy`: so do some whose requests are slow, and do not fail.
     """
 
     name: str
@@ -64,7 +66,8 @@ class World:
     load: Callable[[Floats], Floats] = _same
     slowness: Callable[[Floats], Floats] = _same
     trouble: Callable[[Floats], Floats] = field(default=lambda t: np.zeros_like(t))
-    stalls: bool = False
+    stalls_s: int = 0
+    common_stalls_s: int = 0
     retries: bool = False
     heavy: bool = False
 
@@ -87,7 +90,8 @@ class Traffic:
         self.world = world
         self._shadow = shadow
         self._dice = np.random.default_rng(seed)
-        self._stalls = {side: self._stall_times() for side in Side}
+        self._stalls = {side: self._stall_times(world.stalls_s or EVERY_MINUTE_S) for side in Side}
+        self._common_stalls = self._stall_times(world.common_stalls_s or EVERY_MINUTE_S)
         self._seen: dict[tuple[int, int], int] = {}
         self._chunk = -1
         self._seconds: list[dict[str, Floats]] = []  # latencies of answers
@@ -195,8 +199,11 @@ class Traffic:
         latency = MEDIAN_S * np.exp(dice.normal(0.0, SPREAD, n)) * world.slowness(at) * manners["slower"]
         latency = np.where(latency > 3 * MEDIAN_S, latency * manners["tail"], latency)
         latency = np.where(dice.random(n) < manners["stuck"], 1.0, latency)
-        if world.stalls or (side is Side.SHADOW and self._shadow.stalls):
-            latency = latency + self._stalled(side or Side.LIVE, second, dice.random(n))
+        at = at + dice.random(n)
+        if world.stalls_s or (side is Side.SHADOW and self._shadow.stalls):
+            latency = latency + _stalled(self._stalls[side or Side.LIVE], at)
+        if world.common_stalls_s:
+            latency = latency + _stalled(self._common_stalls, at)
         drawn = Requests(second, place, client, failed, latency)
         return self._with_heaps(drawn, start, seconds, low, high) if world.retries or world.heavy else drawn
 
@@ -206,17 +213,12 @@ class Traffic:
         names = ("failures", "slower", "tail", "stuck")
         return {name: np.where(turned, getattr(self._shadow, name), getattr(HONEST, name)) for name in names}
 
-    def _stall_times(self) -> tuple[Floats, Floats]:
-        """Return when a container stalls, once in each minute, and for how long."""
-        minutes = np.arange(-60, 200)
-        return minutes * 60 + self._dice.uniform(0, 57, len(minutes)), self._dice.uniform(1.0, 3.0, len(minutes))
-
-    def _stalled(self, side: Side, second: Ints, within: Floats) -> Floats:
-        """Return how long each request waits for its stack to go on."""
-        begins, lasts = self._stalls[side]
-        at = second + within
-        index = np.clip(np.searchsorted(begins, at) - 1, 0, len(begins) - 1)
-        return np.maximum(begins[index] + lasts[index] - at, 0.0) * (at >= begins[index])
+    def _stall_times(self, every_s: int) -> tuple[Floats, Floats]:
+        """Return when there is a stall, once in each `every_s`, and for how long."""
+        rounds = np.arange(-1_200 // every_s, 12_000 // every_s)
+        return rounds * every_s + self._dice.uniform(0, every_s - 3, len(rounds)), self._dice.uniform(
+            1.0, 3.0, len(rounds)
+        )
 
     def _with_heaps(self, drawn: Requests, start: int, seconds: int, low: float, high: float) -> Requests:
         """Add the heaps of clients that stick to this side, each a few hundred requests within half a minute."""
@@ -256,6 +258,14 @@ class Traffic:
         self._waiting.append(arrived)
         late = self._waiting.pop(0) if len(self._waiting) > math.ceil(edges[-1] / 1e6) else 0
         return Counts(n=late, bins=(*[0] * len(edges), late))
+
+
+def _stalled(stalls: tuple[Floats, Floats], at: Floats) -> Floats:
+    """Return how long each request waits for its stack to go on."""
+    begins, lasts = stalls
+    index = np.clip(np.searchsorted(begins, at) - 1, 0, len(begins) - 1)
+    waits: Floats = np.maximum(begins[index] + lasts[index] - at, 0.0) * (at >= begins[index])
+    return waits
 
 
 def _top_us(value_us: Ints) -> Ints:

@@ -11,18 +11,32 @@ the correlation ρ within a block, and φ = 1 + (n̄ − 1)ρ for blocks of any 
 
 By assignment (heavy clients): the control slice is a part of live as large as the shadow's, chosen alike.  What it and
 the rest of live differ in beyond chance, in blocks of a minute, is what shadow and live would differ in, equal or not.
+Few such clients are in the slice in an hour, and many in the rest.  What the rest varies by where the slice does not is
+no fate of the stack, but heaps of single clients; they are as large on a small share as on a large one, so their size
+is an effect on the shadow as it stands (`clusters`).
 
-Assumes that the shadow's requests hang together as live's do.  What breaks without: a shadow that stalls where live
-never does is taken for worse on stalls, which it is.  An estimate within the noise of estimating is set to 1, and
-nothing is estimated from fewer than 50 hits or six blocks (one busy neighbour makes hundreds of the difference of
-two); until then correlated traffic may fake a difference, which is why gains are capped as well (`bank`).  Effects of
-a tick come from the ticks before it.
+Apart: a fate that both stacks share (a busy host, a slow database) is not taken for evidence by any bet, for live and
+shadow are compared within a tick; what has to be thinned is only what they do not share.  So the part of ρ that counts
+is Var(f of shadow - f of live) / (Var f of shadow + Var f of live), of neighbouring blocks' differences in the blocks
+that both had requests in: 1 if they share nothing, near 0 if all is common (`part_apart`).  It is multiplied by its
+noise, and nothing is called shared before the variance is made of eight blocks and more.  Guards and caps stay with
+the whole effect.
+
+Assumes that the shadow's requests hang together as live's do, and, for what is shared, that it will go on to be.  For
+independent requests every effect of 1 and more is safe, however it was come by, as long as it is known before the tick
+that it is applied to (Jensen); so effects of a tick come from the ticks before it, and looking at any time stays
+allowed.  What breaks without: a stack that suddenly has stalls of its own, on a host whose stalls were common until
+then, is taken at its word for some blocks; the caps on gains bound what that is worth (`bank`).  A shadow that stalls
+where live never does is taken for worse on stalls, which it is.  An estimate within the noise of estimating is set to
+1, and nothing is estimated from fewer than 50 hits or six blocks (one busy neighbour makes hundreds of the difference
+of two); until then correlated traffic may fake a difference.
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import sqrt
+from operator import add
 from typing import Any, Final, NamedTuple
 
 from splitter.judge.calibration import BLOCK_NEARLY_S
@@ -33,6 +47,10 @@ BLOCK_S: Final = 10.0
 BLOCKS_A_MINUTE: Final = 6
 HITS_MIN: Final = 50
 BLOCKS_MIN: Final = 6  # in time; fewer differences say next to nothing of how large they usually are
+BLOCKS_COMPARED_MIN: Final = 12  # with the control slice, or with the shadow
+WEIGHTY_MIN: Final = 8.0  # blocks that a variance is made of, were all alike; from fewer nothing is called shared
+HEAPS_PHI: Final = 2.0  # an effect on live from which its hits surely come in heaps
+BLOCKS_OFTEN: Final = 30  # up to so many blocks each new one is reason to estimate anew
 _PACE_HALF_LIFE_S: Final = 10.0
 
 
@@ -81,17 +99,74 @@ def spread_by_assignment(control: Iterable[tuple[float, float]], rest: Iterable[
     return phi if phi > _noise(len(blocks)) else 1.0
 
 
-def _noise(blocks: int) -> float:
+def _noise(blocks: float) -> float:
     return 1.0 + 2.0 * sqrt(2.0 / blocks)
 
 
+def clusters(
+    control: Sequence[tuple[float, float]], rest: Sequence[tuple[float, float]], blocks_min: int
+) -> float | None:
+    """Return how many hits come in one heap that is not shared by all of live; None from too few blocks.
+
+    What the rest of live varies by and the control slice does not is no fate of the stack: it is single clients' heaps,
+    which are as large on a small share.  It is 1 unless it is beyond two standard errors.
+    """
+    blocks = [(c[0] / c[1], r[0] / r[1], *r) for c, r in zip(control, rest, strict=True) if c[1] and r[1]]
+    if len(blocks) < blocks_min:
+        return None
+    total = sum([n for _, _, _, n in blocks])
+    theta = sum([x for _, _, x, _ in blocks]) / total
+    if not 0 < theta < 1:
+        return 1.0
+    by_chance = theta * (1 - theta) * len(blocks) / total
+    apart = [(b[1] - a[1]) * (b[1] - a[1] - b[0] + a[0]) / 2 - by_chance for a, b in pairwise(blocks)]
+    mean = sum(apart) / len(apart)
+    error = sqrt(sum([(each - mean) ** 2 for each in apart])) / len(apart)
+    return 1.0 + mean / by_chance if mean > 2 * error else 1.0
+
+
+def part_apart(shadow: Sequence[tuple[float, float]], live: Sequence[tuple[float, float]]) -> float | None:
+    """Return what part of both stacks' variation in time is not common to them, at the most; None while unknown.
+
+    The variance of the difference of two stacks that share nothing is the sum of theirs.  Blocks of (hits, size).
+    """
+    blocks = [(x_s / n_s, x_l / n_l) for (x_s, n_s), (x_l, n_l) in zip(shadow, live, strict=True) if n_s and n_l]
+    if len(blocks) < BLOCKS_COMPARED_MIN:
+        return None
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(blocks)]
+    both = [of_shadow**2 + of_live**2 for of_shadow, of_live in steps]
+    total = sum(both)
+    if not total:
+        return None
+    weighty = total * total / sum([each * each for each in both])
+    if weighty < WEIGHTY_MIN:
+        return None
+    return min(1.0, sum([(a - b) ** 2 for a, b in steps]) / total * _noise(weighty))
+
+
 class _Block(NamedTuple):
-    """Hits and sizes of each quantity, of live and of the control slice in it."""
+    """Hits of each quantity and (requests, answers): of live, of its control slice, of the shadow at live's edges."""
 
     x_l: tuple[float, ...]
     n_l: tuple[float, ...]
     x_c: tuple[float, ...]
     n_c: tuple[float, ...]
+    x_s: tuple[float, ...]
+    n_s: tuple[float, ...]
+
+
+class _Estimate(NamedTuple):
+    """What is known of one quantity; None: not yet."""
+
+    live: Spread = Spread()
+    shadow: Spread = Spread()
+    assigned: float = 1.0
+    clusters: float | None = None
+    apart: float | None = None
+
+    @property
+    def is_independent(self) -> bool:
+        return not self.live.rho and not self.shadow.rho and self.assigned == 1.0
 
 
 class Design:
@@ -100,9 +175,11 @@ class Design:
     Quantities are the errors of single clients, all failures, and answers above each of live's edges.
     """
 
-    def __init__(self, edges: int, window_s: float) -> None:
+    def __init__(self, edges: int, window_s: float, at: Sequence[int] = ()) -> None:
+        """Measure at so many edges of live; `at` are their places among the shadow's, empty where it has others."""
         # For the rollout.
         self._quantities = 2 + edges
+        self._at = tuple(at)
         kept = max(2, round(window_s / BLOCK_S))
         # Over all ticks.
         self._blocks: deque[_Block] = deque(maxlen=kept)
@@ -110,18 +187,20 @@ class Design:
         self._open_s = 0.0
         self._closed = 0  # blocks ever, for what is a minute
         self._pace = 0.0  # the shadow's requests per block, of late
-        self._spreads = [(Spread(), Spread(), 1.0)] * self._quantities  # live, shadow, shadow by assignment
+        self._known = [_Estimate()] * self._quantities
+        self._assumed: list[tuple[float | None, float | None]] = [(None, None)] * self._quantities
+        self._due = 0  # quantities that are not estimated anew yet
         # In the present tick.
         self._effects = [INDEPENDENT] * self._quantities
+        self._apart = [INDEPENDENT] * self._quantities
         # In the open block.
-        self._x_l = [0.0] * self._quantities
-        self._x_c = [0.0] * self._quantities
-        self._n_l = self._m_l = self._n_c = self._m_c = 0.0
+        self._open: list[list[float]] = []
+        self._reset()
 
     @property
     def errors(self) -> Effect:
-        """The effect on errors, each client's once."""
-        return self._effects[0]
+        """The effect on errors, each client's once, as far as the stacks do not share it."""
+        return self._apart[0]
 
     @property
     def failures(self) -> Effect:
@@ -132,108 +211,186 @@ class Design:
         """Return the effect on answers above one of live's edges, by its place."""
         return self._effects[2 + edge]
 
+    def apart(self, edge: int) -> Effect:
+        """Return the same as far as the stacks do not share it: for comparisons within a tick."""
+        return self._apart[2 + edge]
+
     def largest(self, edges: Iterable[int]) -> Effect:
         """Return the largest effect on each side over some edges."""
-        effects = [self.above(edge) for edge in edges]
+        effects = [self.apart(edge) for edge in edges]
         return Effect(max(each.s for each in effects), max(each.l for each in effects))
+
+    @property
+    def comes_in_heaps(self) -> bool:
+        """Return whether live's answers hang together at some edge; at lower ones such heaps may be hidden."""
+        return any(each.l > HEAPS_PHI for each in self._effects[2:])
 
     def pace(self, reading: Reading, seconds: float) -> None:
         """Take in how many requests the shadow had: blocks of more requests have a larger effect."""
         now = reading.shadow.n / seconds * BLOCK_S
         kept = 0.5 ** (seconds / _PACE_HALF_LIFE_S)
         self._pace = self._pace * kept + now * (1.0 - kept) if self._pace else now
-        self._effects = list(map(self._effect, self._spreads))
+        self._apply()
 
     def observe(self, reading: Reading, seconds: float, *, more_follows: bool = False) -> None:
         """Take in a tick that has been bet on.  `more_follows`: nobody asks for effects before the next one."""
         if not reading.is_timed:
             return
-        live = (reading.live.e5u, reading.live.e5, *reading.live_above)
-        control = (reading.control.e5u, reading.control.e5, *reading.control_above)
-        self._x_l = [have + more for have, more in zip(self._x_l, live, strict=True)]
-        self._x_c = [have + more for have, more in zip(self._x_c, control, strict=True)]
-        self._n_l += reading.live.n
-        self._m_l += reading.answers_l
-        self._n_c += reading.control.n
-        self._m_c += reading.answers_c
+        self._add(reading)
         self._open_s += seconds
         if self._open_s >= BLOCK_NEARLY_S:
             self._close()
-            if not more_follows:
-                self._estimate_all()
+        if more_follows:
+            self._due = self._quantities
+        elif self._due:
+            self._due -= 1
+            self._known[self._due] = self._estimate(self._due)
+
+    def estimate(self) -> None:
+        """Estimate at once what the ticks to come would, one quantity each."""
+        self._known = list(map(self._estimate, range(self._quantities)))
+        self._due = 0
+        self._apply()
+
+    def inherit(self, other: "Design", nearest: Sequence[int]) -> None:
+        """Take what `other`, of other edges, knew of heaps and of what is shared, for as long as it is not known here.
+
+        `nearest` are the places there of the edges here.
+        """
+        for quantity, source in enumerate((0, 1, *(2 + place for place in nearest))):
+            self._assumed[quantity] = other.surest(source)
+        self._apply()
 
     def state(self) -> dict[str, Any]:
         """Return all that changes, as plain numbers."""
         return {
             "blocks": [list(map(list, block)) for block in self._blocks],
             "minutes": [list(map(list, block)) for block in self._minutes],
-            "open": [self._x_l, self._x_c, self._n_l, self._m_l, self._n_c, self._m_c, self._open_s],
+            "open": [self._open, self._open_s],
+            "due": self._due,
             "closed": self._closed,
             "pace": self._pace,
-            "spreads": [[*live, *shadow, assigned] for live, shadow, assigned in self._spreads],
+            "known": [[*each.live, *each.shadow, *each[2:]] for each in self._known],
+            "assumed": list(map(list, self._assumed)),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned.  Raises ValueError if it is the state of other edges."""
-        if len(state["spreads"]) != self._quantities:
-            raise ValueError(f"{len(state['spreads'])} quantities are kept, {self._quantities} are wanted")
+        if len(state["known"]) != self._quantities:
+            raise ValueError(f"{len(state['known'])} quantities are kept, {self._quantities} are wanted")
         for name, kept in (("blocks", self._blocks), ("minutes", self._minutes)):
             kept.clear()
             kept.extend(_Block(*(tuple(map(float, part)) for part in block)) for block in state[name])
-        x_l, x_c, self._n_l, self._m_l, self._n_c, self._m_c, self._open_s = state["open"]
-        self._x_l, self._x_c = list(x_l), list(x_c)
+        counts, self._open_s = state["open"]
+        self._open = [list(part) for part in counts]
         self._closed = int(state["closed"])
+        self._due = int(state["due"])
         self._pace = float(state["pace"])
-        self._spreads = [(Spread(*each[:2]), Spread(*each[2:4]), float(each[4])) for each in state["spreads"]]
-        self._effects = list(map(self._effect, self._spreads))
+        self._known = [_Estimate(Spread(*each[:2]), Spread(*each[2:4]), *each[4:]) for each in state["known"]]
+        self._assumed = [(clusters, apart) for clusters, apart in state["assumed"]]
+        self._apply()
 
     def _reset(self) -> None:
-        self._x_l = [0.0] * self._quantities
-        self._x_c = [0.0] * self._quantities
-        self._n_l = self._m_l = self._n_c = self._m_c = 0.0
+        quantities = self._quantities
+        shadows = 2 + len(self._at)
+        self._open = [[0.0] * size for size in (quantities, 2, quantities, 2, shadows, 2)]
         self._open_s = 0.0
 
-    def _effect(self, spreads: tuple[Spread, Spread, float]) -> Effect:
-        live, shadow, assigned = spreads
-        effect = Effect(max(shadow.at(self._pace), assigned), live.phi)
-        return INDEPENDENT if effect == INDEPENDENT else effect
+    def _apply(self) -> None:
+        """Work out the effects of the present tick."""
+        both = list(map(self._both, range(self._quantities)))
+        self._effects = [whole for whole, _ in both]
+        self._apart = [apart for _, apart in both]
+
+    def _both(self, quantity: int) -> tuple[Effect, Effect]:
+        """Return the effect on a quantity, and the part of it that the stacks do not share."""
+        known = self._known[quantity]
+        clusters, apart = self.surest(quantity)
+        if known.is_independent and (clusters is None or clusters == 1.0):
+            return INDEPENDENT, INDEPENDENT
+        steady = max(known.assigned, clusters or 1.0)
+        in_time_s, in_time_l = known.shadow.at(self._pace), known.live.phi
+        whole = Effect(max(in_time_s, steady), in_time_l)
+        if whole == INDEPENDENT:
+            return INDEPENDENT, INDEPENDENT
+        if apart is None or apart == 1.0:
+            return whole, whole
+        scaled = Effect(max(1.0 + apart * (in_time_s - 1.0), steady), 1.0 + apart * (in_time_l - 1.0))
+        return whole, scaled
+
+    def surest(self, quantity: int) -> tuple[float | None, float | None]:
+        """Return clusters and part apart of a quantity, the larger of what was taken over and what was found."""
+        known, assumed = self._known[quantity], self._assumed[quantity]
+        return _larger(known.clusters, assumed[0]), _larger(known.apart, assumed[1])
+
+    def _add(self, reading: Reading) -> None:
+        """Count a tick into the open block."""
+        live, control, shadow = reading.live, reading.control, reading.shadow
+        above_s = [reading.shadow_above[place] for place in self._at]
+        new = (
+            (live.e5u, live.e5, *reading.live_above),
+            (live.n, reading.answers_l),
+            (control.e5u, control.e5, *reading.control_above),
+            (control.n, reading.answers_c),
+            (shadow.e5u, shadow.e5, *above_s),
+            (shadow.n, reading.answers_s),
+        )
+        self._open = [list(map(add, have, more)) for have, more in zip(self._open, new, strict=True)]
 
     def _close(self) -> None:
-        """Close the block."""
-        n_l = (self._n_l, self._n_l, *[self._m_l] * (self._quantities - 2))
-        n_c = (self._n_c, self._n_c, *[self._m_c] * (self._quantities - 2))
-        self._blocks.append(_Block(tuple(self._x_l), n_l, tuple(self._x_c), n_c))
+        """Close the block.  Of many blocks one more says little: then quantities are estimated anew less often."""
+        self._blocks.append(_Block(*map(tuple, self._open)))
         self._closed += 1
         if self._closed % BLOCKS_A_MINUTE == 0:
             self._minutes.append(_summed(list(self._blocks)[-BLOCKS_A_MINUTE:]))
+        if self._closed % max(1, len(self._blocks) // BLOCKS_OFTEN) == 0:
+            self._due = self._quantities
         self._reset()
 
-    def _estimate_all(self) -> None:
-        self._spreads = list(map(self._estimate, zip(*map(_columns, self._blocks), strict=True), self._by_minute()))
-
-    def _estimate(
-        self, blocks: Sequence[tuple[float, ...]], minutes: Sequence[tuple[float, ...]]
-    ) -> tuple[Spread, Spread, float]:
-        """Return the effects on one quantity from its blocks of (x_l, n_l, x_c, n_c)."""
-        x_l, n_l, x_c, n_c = zip(*blocks, strict=True)
-        if sum(x_l) < HITS_MIN or len(blocks) < BLOCKS_MIN:
-            return Spread(), Spread(), 1.0
-        live = spread_in_time(x_l, n_l)
-        if sum(x_c) < HITS_MIN:
-            return live, live, 1.0
-        control = [(x, n) for _, _, x, n in minutes]
-        rest = [(x_l - x_c, n_l - n_c) for x_l, n_l, x_c, n_c in minutes]
-        return live, spread_in_time(x_c, n_c), spread_by_assignment(control, rest)
-
-    def _by_minute(self) -> list[Sequence[tuple[float, ...]]]:
-        if not self._minutes:
-            return [()] * self._quantities
-        return list(zip(*map(_columns, self._minutes), strict=True))
+    def _estimate(self, quantity: int) -> _Estimate:
+        """Return the effects on one quantity."""
+        lives, control, shadow = _columns(self._blocks, quantity)
+        hits_l = sum([x for x, _ in lives])
+        if hits_l < HITS_MIN or len(lives) < BLOCKS_MIN:
+            return _Estimate()
+        live = spread_in_time(*zip(*lives, strict=True))
+        apart = part_apart(shadow, lives) if self._at or quantity < 2 else None
+        if not any(n for _, n in control):
+            return _Estimate(live, live, apart=apart)
+        lives_m, control_m, _ = _columns(self._minutes, quantity)
+        rest, rest_m = _rest(lives, control), _rest(lives_m, control_m)
+        heaps = None
+        if live.phi > HEAPS_PHI:
+            heaps = _larger(clusters(control, rest, BLOCKS_COMPARED_MIN), clusters(control_m, rest_m, BLOCKS_MIN))
+        if sum([x for x, _ in control]) < HITS_MIN:
+            return _Estimate(live, live, clusters=heaps, apart=apart)
+        assigned = spread_by_assignment(control_m, rest_m)
+        return _Estimate(live, spread_in_time(*zip(*control, strict=True)), assigned, heaps, apart)
 
 
-def _columns(block: _Block) -> list[tuple[float, ...]]:
-    """Return (x_l, n_l, x_c, n_c) of each quantity."""
-    return list(zip(*block, strict=True))
+def _larger(a: float | None, b: float | None) -> float | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return max(a, b)
+
+
+_Parts = list[tuple[float, float]]
+
+
+def _columns(blocks: Iterable[_Block], quantity: int) -> tuple[_Parts, _Parts, _Parts]:
+    """Return (hits, size) of one quantity in live, the control slice and the shadow, block by block."""
+    size = 0 if quantity < 2 else 1
+    lives, control, shadow = [], [], []
+    for x_l, n_l, x_c, n_c, x_s, n_s in blocks:
+        lives.append((x_l[quantity], n_l[size]))
+        control.append((x_c[quantity], n_c[size]))
+        shadow.append((x_s[quantity] if quantity < len(x_s) else 0.0, n_s[size]))
+    return lives, control, shadow
+
+
+def _rest(lives: _Parts, control: _Parts) -> _Parts:
+    """Return what is in live and not in the control slice."""
+    return [(x - y, n - m) for (x, n), (y, m) in zip(lives, control, strict=True)]
 
 
 def _summed(blocks: Sequence[_Block]) -> _Block:

@@ -14,7 +14,7 @@ There is no clock, no chance and no order of a set in here.
 Cost: about 0.2 ms for a tick with the default KPIs, of which the sentences take a tenth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from math import log
 from typing import Any, Final
@@ -34,7 +34,7 @@ from splitter.model import Counts, Side
 EVIDENCE_SHARE: Final = 0.8  # of false_rollback; three guards have 5 % each, 5 % are kept for a trend
 CALM: Final = 0.3  # of the evidence that rolls back: below it nothing speaks against the shadow
 
-_STATE_VERSION: Final = 2
+_STATE_VERSION: Final = 3
 
 
 class JudgeStateError(StateError, ValueError):
@@ -104,8 +104,9 @@ class Judge:
         scale = calibrate(self._config, baseline)
         if scale.provable != self._scale.provable:
             return False
-        design = Design(len(scale.live_us), self._config.design_window_s)
+        design = design_of(scale, self._config)
         learn(design, scale, baseline)
+        design.inherit(self._design, [_nearest(edge, self._scale.live_us) for edge in scale.live_us])
         self._next = scale, design
         return True
 
@@ -226,7 +227,7 @@ class Judge:
 
     def _next_of(self, state: Any) -> tuple[Scale, Design]:
         scale = Scale.of_state(state[0])
-        design = Design(len(scale.live_us), self._config.design_window_s)
+        design = design_of(scale, self._config)
         design.restore(state[1])
         return scale, design
 
@@ -234,7 +235,7 @@ class Judge:
         self._scale = scale
         self._tails = Tails(scale.tails)
         self._guards = Guards(self._config, scale)
-        self._design = Design(len(scale.live_us), self._config.design_window_s)
+        self._design = design_of(scale, self._config)
         self._panel = Panel(self._config, scale, self._tails, self._alpha)
         self._prospects = Prospects(self._config, scale, self._tails)
 
@@ -382,11 +383,23 @@ class Judge:
         )
 
 
+def design_of(scale: Scale, config: JudgeConfig) -> Design:
+    """Return what measures the design effects at the edges of a scale."""
+    places = [scale.shadow_us.index(edge) if edge in scale.shadow_us else None for edge in scale.live_us]
+    at = [place for place in places if place is not None]
+    return Design(len(places), config.design_window_s, at if len(at) == len(places) else ())
+
+
+def _nearest(edge_us: int, edges_us: Sequence[int]) -> int:
+    """Return the place of the edge that is nearest in ratio."""
+    return min(range(len(edges_us)), key=lambda place: abs(log(edges_us[place] / edge_us)))
+
+
 def learn(design: Design, scale: Scale, baseline: Baseline) -> None:
     """Take in what live was like, for the design effects."""
     nothing = Counts(bins=(0,) * (len(scale.shadow_us) + 1))
-    last = len(baseline.blocks) - 1
-    for number, (seconds, n, e5, e5u, latency) in enumerate(baseline.blocks):
+    for seconds, n, e5, e5u, latency in baseline.blocks:
         live = Counts(n=n, e5=e5, e5u=e5u, bins=binned(latency, scale.live_us))
         reading = Reading(Tick(0, live=live, shadow=nothing), len(scale.live_us), len(scale.shadow_us))
-        design.observe(reading, seconds, more_follows=number < last)
+        design.observe(reading, seconds, more_follows=True)
+    design.estimate()

@@ -46,6 +46,7 @@ RATE_CAP: Final = Cap(nats=5.0, block_s=2.0)
 TAIL_CAP: Final = Cap(nats=5.0, block_s=10.0)
 STALLING_PHI: Final = 1.3  # from here on an edge's hits come in heaps, and a heap is no more than half a fact
 STALLING_NATS: Final = 2.5
+HEAP_NATS: Final = 1.5  # where live's answers come in heaps, one that lasts for half a minute is still but one fact
 
 _COUNTS: Final[Mapping[str, Callable[[Counts], int]]] = {
     "error_rate": attrgetter("e5u"),
@@ -189,13 +190,13 @@ class TailMeasure:
         return reading.tail(self._live, self._worse), reading.tail(self._live, self._proof)
 
     def effect(self, design: Design) -> Effect:
-        return design.above(self._live)
+        return design.apart(self._live)
 
     def gains(self, reading: Reading, stratum: Stratum, design: Design) -> list[float]:
         return self.worse(stratum.thinned(self.effect(design)))
 
     def caps(self, design: Design) -> list[float] | None:
-        return [cap_of(self.effect(design))] * self.worse_bets
+        return [cap_of(design, self.effect(design))] * self.worse_bets
 
     def worse(self, stratum: Stratum) -> list[float]:
         tail = self._tails.current[self._live]
@@ -256,7 +257,7 @@ class ShapeMeasure:
 
     def _far(self, reading: Reading, design: Design, rung: int, odds: Sequence[float]) -> list[float]:
         live = self._live[rung]
-        stratum = reading.tail(live, self._shadow[rung]).thinned(design.above(live))
+        stratum = reading.tail(live, self._shadow[rung]).thinned(design.apart(live))
         return [two_bin_bet(stratum, self._tails.current[live], each) for each in odds]
 
     def tilted(self, reading: Reading, design: Design) -> list[float]:
@@ -268,8 +269,8 @@ class ShapeMeasure:
         return [shape_bet(shadow, live, base, places, tilt) for tilt in SHAPE_TILTS]
 
     def caps(self, design: Design) -> list[float] | None:
-        top, slow = cap_of(design.above(self._live[-2])), cap_of(design.above(self._live[-1]))
-        whole = cap_of(self.effect(design))
+        top, slow = (cap_of(design, design.apart(edge)) for edge in self._live[-2:])
+        whole = cap_of(design, self.effect(design))
         return [top] * len(SHAPE_TOP_ODDS) + [slow] * len(SHAPE_SLOW_ODDS) + [whole] * len(SHAPE_TILTS)
 
     def worse(self, stratum: Stratum) -> list[float] | None:
@@ -285,8 +286,10 @@ class ShapeMeasure:
         return []
 
 
-def cap_of(effect: Effect) -> float:
-    """Return how many nats a bet on an edge may gain in a block."""
+def cap_of(design: Design, effect: Effect) -> float:
+    """Return how many nats a bet on an edge with such an effect may gain in a block."""
+    if design.comes_in_heaps:
+        return HEAP_NATS
     return STALLING_NATS if effect.s > STALLING_PHI else TAIL_CAP.nats
 
 

@@ -18,8 +18,7 @@ from typing import Final
 
 from splitter.judge.calibration import Baseline, Scale, Tails, calibrate, fraction_above
 from splitter.judge.config import LATENCIES, SERIES, JudgeConfig
-from splitter.judge.effects import Design
-from splitter.judge.judge import EVIDENCE_SHARE, learn
+from splitter.judge.judge import EVIDENCE_SHARE, design_of, learn
 from splitter.judge.measures import Measure, Paired, measure_of
 from splitter.judge.stats import Effect, Stratum, expected
 from splitter.judge.tick import Reading, Tick
@@ -131,7 +130,7 @@ class _Outlook:
         self._hold_s = hold_s
         self.scale: Scale = calibrate(config, baseline)
         self._tails = Tails(self.scale.tails)
-        self._design = Design(len(self.scale.live_us), config.design_window_s)
+        self._design = design_of(self.scale, config)
         learn(self._design, self.scale, baseline)
         self._shares = config.shares()
         rates = {"error_rate": baseline.e5u, "client_error_rate": baseline.e4u}

@@ -49,7 +49,6 @@ class Trend:
         ladder = [(live, live) for live, _ in scale.ladder]
         self._measure = ShapeMeasure(scale, tails, ladder) if place and len(ladder) > 1 else None
         self._rungs = [(scale.live_us.index(edge), scale.shadow_us.index(edge)) for edge, _ in ladder]
-        self._edges = [rung[0] for rung in self._rungs]
         self._middles = _middles([edge for edge, _ in ladder])
         # Over all ticks.
         self._bank = Bank(
@@ -80,7 +79,7 @@ class Trend:
         if self._measure is None or not is_warm or not (reading.is_timed and reading.answers_l and reading.answers_s):
             return
         gains = self._measure.tilted(reading, design)
-        self._bank.bet(gains, seconds, [cap_of(design.largest(self._edges))] * len(gains))
+        self._bank.bet(gains, seconds, [cap_of(design, self._measure.effect(design))] * len(gains))
         for at, above, answers, side in (
             (1, reading.live_above, reading.answers_l, 0),
             (3, reading.shadow_above, reading.answers_s, 1),

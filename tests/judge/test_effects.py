@@ -3,7 +3,15 @@ import random
 
 import pytest
 
-from splitter.judge.effects import Design, Lumps, Spread, spread_by_assignment, spread_in_time
+from splitter.judge.effects import (
+    Design,
+    Lumps,
+    Spread,
+    clusters,
+    part_apart,
+    spread_by_assignment,
+    spread_in_time,
+)
 from splitter.judge.stats import INDEPENDENT
 from splitter.judge.tick import Reading, Tick
 from splitter.model import Counts
@@ -85,6 +93,86 @@ class TestByAssignment:
         assert spread_by_assignment([], []) == 1.0
 
 
+class TestClusters:
+    """Blocks of a control slice of 5 and of 95 requests beside it."""
+
+    @staticmethod
+    def blocks(control: list[float], rest: list[float]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        return [(x, 5.0) for x in control], [(x, 95.0) for x in rest]
+
+    def test_are_as_large_as_the_heaps_of_single_clients(self) -> None:
+        """
+        Every third block the rest has forty hits more, and the slice none of them: heaps of dozens.
+        """
+        dice = random.Random(6)
+        rest = [2.0 + 40 * (block % 3 == 0) for block in range(60)]
+
+        found = clusters(*self.blocks([float(hits(dice, 5, 0.02)) for _ in range(60)], rest), 12)
+
+        assert found is not None
+        assert 10 < found < 40
+
+    def test_are_one_where_the_slice_has_the_same_fate(self) -> None:
+        """
+        In every third block half of all answers are slow, in the slice too: that is a stall, and no client.
+        """
+        rates, found = [0.5 if block % 3 == 0 else 0.02 for block in range(60)], []
+        for seed in range(20):
+            dice = random.Random(seed)
+            control = [float(hits(dice, 5, rate)) for rate in rates]
+            rest = [float(hits(dice, 95, rate)) for rate in rates]
+            found.append(clusters(*self.blocks(control, rest), 12))
+
+        assert found.count(1.0) >= 17
+
+    def test_are_unknown_from_few_blocks(self) -> None:
+        """
+        Blocks without a request of either part do not count.
+        """
+        assert clusters([(1, 5)] * 11 + [(0, 0)] * 9, [(2, 95)] * 20, 12) is None
+
+
+class TestApart:
+    def test_is_as_reckoned_by_hand(self) -> None:
+        """
+        Thirteen blocks that rise and fall together by .4, and by a tenth of that against each other: the difference
+        varies by .04² where the stacks vary by .4² and .36²; all twelve steps weigh alike, so its noise is 1 + 2√(1/6).
+        """
+        shadow = [(40 * (block % 2), 100) for block in range(13)]
+        live = [(36 * (block % 2), 100) for block in range(13)]
+
+        expected = 0.04**2 / (0.4**2 + 0.36**2) * (1 + 2 * (2 / 12) ** 0.5)
+        assert part_apart(shadow, live) == pytest.approx(expected)
+
+    def test_is_all_for_stacks_that_share_nothing(self) -> None:
+        """
+        Stalls of a tenth of the blocks, of each stack by itself: whatever coincides by chance is within the noise.
+        """
+        for seed in range(20):
+            dice = random.Random(seed)
+            sides = [[(100 * (dice.random() < 0.1), 100) for _ in range(180)] for _ in range(2)]
+
+            assert part_apart(*sides) == 1.0
+
+    def test_is_unknown_while_few_blocks_make_the_variance(self) -> None:
+        """
+        One stall that both have is no rule: not in three minutes, and not in half an hour.
+        """
+        for blocks in (18, 180):
+            both = [(80 * (block == 9), 100) for block in range(blocks)]
+
+            assert part_apart(both, both) is None
+
+    def test_is_unknown_from_few_blocks_and_from_none_that_vary(self) -> None:
+        """
+        Blocks in which a side had nothing do not count.
+        """
+        both = [(50 * (block % 2), 100) for block in range(11)]
+
+        assert part_apart([*both, (1, 0)], [*both, (1, 100)]) is None
+        assert part_apart([(5, 100)] * 50, [(5, 100)] * 50) is None
+
+
 def tick(dice: random.Random, second: int, *, stalls: bool, with_control: bool = True) -> Reading:
     """Return 95 requests of live and 5 of the shadow; when live stalls, all answers of two seconds are slow."""
     rate = 1.0 if stalls and second % 60 in (20, 21) else 0.02
@@ -162,7 +250,7 @@ class TestDesign:
         """
         made = design(stalls=True)
 
-        assert made.largest([0]) == made.above(0)
+        assert made.largest([0]) == made.apart(0)
 
     def test_goes_on_from_its_state(self) -> None:
         """
@@ -186,6 +274,87 @@ class TestDesign:
         """
         with pytest.raises(ValueError, match="4 quantities are kept, 3 are wanted"):
             Design(1, 600.0).restore(Design(2, 600.0).state())
+
+
+def together(*, is_shared: bool, seconds: int = 900, places: tuple[int, ...] = (0,)) -> Design:
+    """Return the design of two stacks that stall two seconds a minute, at the same time or each at its own."""
+    dice, made = random.Random(7), Design(1, 1_800.0, places)
+    moments = {"l": 0, "s": 0}
+    for second in range(seconds):
+        if second % 60 == 0:
+            moments = {"l": dice.randrange(58), "s": dice.randrange(58)}
+        if is_shared:
+            moments["s"] = moments["l"]
+        slow = {side: second % 60 - moment in (0, 1) for side, moment in moments.items()}
+        live = Counts(n=95, bins=(95, 0) if not slow["l"] else (0, 95))
+        shadow = Counts(n=5, bins=(5, 0) if not slow["s"] else (0, 5))
+        reading = Reading(Tick(0, live=live, shadow=shadow), 1, 1)
+        made.pace(reading, 1.0)
+        made.observe(reading, 1.0)
+    return made
+
+
+class TestShared:
+    def test_counts_only_what_the_stacks_do_not_share(self) -> None:
+        """
+        Stalls of a host hit both stacks in the same second: comparisons need hardly be thinned.  What has no comparison
+        is, as before.
+        """
+        made = together(is_shared=True)
+
+        assert made.above(0).l > 100
+        assert made.apart(0).l < made.above(0).l / 20
+        assert made.apart(0).s < 1.5 < made.above(0).s
+
+    def test_is_all_where_each_stalls_by_itself(self) -> None:
+        """
+        Then the effect stands.
+        """
+        made = together(is_shared=False)
+
+        assert made.above(0) == made.apart(0)
+        assert made.above(0).s > 5
+
+    def test_is_unknown_for_edges_that_the_shadow_lacks(self) -> None:
+        """
+        Without the shadow's counts at live's edges nothing is taken for shared.
+        """
+        made = together(is_shared=True, places=())
+
+        assert made.above(0) == made.apart(0)
+
+    def test_is_taken_over_to_other_edges(self) -> None:
+        """
+        Edges that were cut anew begin with what was known at the nearest old ones, until they know themselves.
+        """
+        made, old = Design(2, 1_800.0, (0, 1)), together(is_shared=True)
+        for second in range(120):
+            slow = second % 20 in (3, 4)
+            live = Counts(n=95, bins=(0, 0, 95) if slow else (95, 0, 0))
+            made.observe(Reading(Tick(0, live=live), 2, 2), 1.0)
+        made.inherit(old, [0, 0])
+        made.estimate()
+
+        assert made.above(1).l > 20 > made.apart(1).l
+        assert Design(2, 1_800.0, (0, 1)).surest(3) == (None, None)
+        assert made.surest(2) == made.surest(3) == old.surest(2)
+
+
+class TestSpreadOverTicks:
+    def test_estimates_one_quantity_a_tick(self) -> None:
+        """
+        A block that closes is looked at over the ticks that follow, so that none of them takes long.
+        """
+        made = design(stalls=True, seconds=59)
+        dice = random.Random(8)
+        before = made.above(0)
+        for second in range(59, 63):
+            reading = tick(dice, second, stalls=True)
+            made.observe(reading, 1.0)
+            made.pace(reading, 1.0)
+
+        assert before == INDEPENDENT
+        assert made.above(0).l > 50
 
 
 class TestLumps:

@@ -4,7 +4,17 @@ from math import exp, inf, log
 
 import pytest
 
-from splitter.judge.forecast import Growth, growth, sen_slope, straight
+from splitter.judge.forecast import (
+    ONSETS,
+    POINTS_AFTER_ONSET,
+    TAUS_S,
+    Growth,
+    Shape,
+    growth,
+    sen_slope,
+    shapes,
+    straight,
+)
 
 FULL = 0.95
 
@@ -20,6 +30,42 @@ def series(
 
 def foreseen(times: list[float], values: list[float]) -> Growth | None:
     return growth(times, values, FULL, times[-1])
+
+
+def fitted(times: list[float], values: list[float], onset_s: float, tau_s: float) -> Shape:
+    """Fit one shape as the textbook does, point by point."""
+    since = [max(0.0, t - onset_s) for t in times]
+    grown = since if tau_s == inf else [tau_s * (1 - exp(-s / tau_s)) for s in since]
+    mean_g, mean_y = sum(grown) / len(times), sum(values) / len(times)
+    spread = sum((g - mean_g) ** 2 for g in grown)
+    growth = sum((g - mean_g) * (y - mean_y) for g, y in zip(grown, values, strict=True)) / spread
+    base = mean_y - growth * mean_g
+    sse = sum((y - base - growth * g) ** 2 for g, y in zip(grown, values, strict=True))
+    return Shape(onset_s, tau_s, base, growth, sse, spread)
+
+
+class TestShapes:
+    @pytest.mark.parametrize("step_s", [30.0, 30.4, 3_000.0])
+    @pytest.mark.parametrize("points", [10, 47, 120])
+    def test_are_fitted_as_point_by_point(self, step_s: float, points: int) -> None:
+        """
+        Sums that all onsets share give what each fit by itself gives, also over a day with one point an hour.
+        """
+        dice = random.Random(points)
+        times = [1_234.5 + step_s * place for place in range(points)]
+        values = [0.3 + 0.4 * max(0.0, place / points - 0.3) + dice.gauss(0, 0.003) for place in range(points)]
+
+        found = shapes(times, values)
+
+        onsets = [times[0] + part * (times[-1] - times[0]) for part in ONSETS]
+        wanted = [each for each in onsets if sum(t > each for t in times) >= POINTS_AFTER_ONSET]
+        assert {(onset_s, tau_s) for onset_s in wanted for tau_s in TAUS_S} == {(s.onset_s, s.tau_s) for s in found}
+        for shape in found:
+            single = fitted(times, values, shape.onset_s, shape.tau_s)
+            assert shape.growth == pytest.approx(single.growth, rel=1e-6, abs=1e-12)
+            assert shape.base == pytest.approx(single.base, rel=1e-6)
+            assert shape.spread == pytest.approx(single.spread, rel=1e-6)
+            assert shape.sse == pytest.approx(single.sse, rel=1e-5, abs=2e-8)
 
 
 class TestGrowth:

@@ -159,13 +159,26 @@ class TestShapeMeasure:
 
         assert min(gains[1:4]) > 5
 
-    def test_is_capped_lower_where_answers_come_in_heaps(self) -> None:
+    def test_is_capped_lower_where_the_shadows_answers_hang_together(self) -> None:
         """
-        A bet on an edge that live exceeds in heaps gains half as much in a block.
+        A bet on an edge that is exceeded in heaps gains half as much in a block.
         """
         assert self.measure().caps(Design(8, 600.0)) == [5.0] * 8
-        assert cap_of(Effect(1.31, 1.0)) == 2.5
-        assert cap_of(Effect(1.3, 9.0)) == 5.0
+        assert cap_of(Design(8, 600.0), Effect(1.31, 1.0)) == 2.5
+        assert cap_of(Design(8, 600.0), Effect(1.3, 9.0)) == 5.0
+
+    def test_is_capped_lowest_where_lives_answers_come_in_heaps(self) -> None:
+        """
+        Heaps beyond one edge are beyond the lower ones too, hidden among others: all bets gain little in a block.
+        """
+        design = Design(8, 600.0)
+        for second in range(120):
+            heap = 10 * (second % 20 in (3, 4))
+            live = Counts(n=100, bins=(50, 50 - heap, 0, 0, 0, 0, 0, 0, heap))
+            design.observe(reading(live, Counts(bins=(0,) * (len(SCALE.shadow_us) + 1))), 1.0)
+            design.pace(reading(live, Counts(bins=(0,) * (len(SCALE.shadow_us) + 1))), 1.0)
+
+        assert self.measure().caps(design) == [1.5] * 8
 
 
 class TestPairs:
