@@ -321,7 +321,7 @@ def _warnings(outlook: _Outlook, steps: Sequence[float], fitting: float | None) 
     if phi >= LUMPY:
         yield (
             f"{LABELS[kpi]}: {phi:.0f} of live's requests weigh as one, because they share their fate; proof takes so "
-            "much longer, and on an overloaded host it may not come at all"
+            "much longer, unless the shadow turns out to share it too, and on an overloaded host it may not come at all"
         )
     promotion_s, _ = outlook.promotion_s(steps)
     if promotion_s <= outlook.limit_s or outlook.rps <= 0:
