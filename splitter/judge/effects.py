@@ -34,114 +34,24 @@ of two); until then correlated traffic may fake a difference.
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
-from math import sqrt
+from math import log
 from operator import add
 from typing import Any, Final, NamedTuple
 
-from splitter.judge.calibration import BLOCK_NEARLY_S
+from splitter.judge.calibration import BLOCK_NEARLY_S, Baseline, Scale, binned
+from splitter.judge.config import JudgeConfig
 from splitter.judge.stats import INDEPENDENT, Effect
-from splitter.judge.tick import Reading
+from splitter.judge.tick import Reading, Tick
+from splitter.judge.variation import COMPARED_MIN, Spread, clusters, part_apart, spread_by_assignment, spread_in_time
+from splitter.model import Counts
 
 BLOCK_S: Final = 10.0
 BLOCKS_A_MINUTE: Final = 6
 HITS_MIN: Final = 50
 BLOCKS_MIN: Final = 6  # in time; fewer differences say next to nothing of how large they usually are
-BLOCKS_COMPARED_MIN: Final = 12  # with the control slice, or with the shadow
-WEIGHTY_MIN: Final = 8.0  # blocks that a variance is made of, were all alike; from fewer nothing is called shared
 HEAPS_PHI: Final = 2.0  # an effect on live from which its hits surely come in heaps
 BLOCKS_OFTEN: Final = 30  # up to so many blocks each new one is reason to estimate anew
 _PACE_HALF_LIFE_S: Final = 10.0
-
-
-class Spread(NamedTuple):
-    """How a fraction varies from block to block: the correlation within a block of `size` requests, and its effect."""
-
-    rho: float = 0.0
-    size: float = 1.0
-
-    @property
-    def phi(self) -> float:
-        return self.at(self.size)
-
-    def at(self, size: float) -> float:
-        """Return the effect in blocks of another size."""
-        return 1.0 + max(size - 1.0, 0.0) * self.rho
-
-
-def spread_in_time(hits: Sequence[float], sizes: Sequence[float]) -> Spread:
-    """Return how blocks that follow each other vary.  Empty blocks are left out."""
-    blocks = [(x, n) for x, n in zip(hits, sizes, strict=True) if n]
-    total = sum([n for _, n in blocks])
-    if len(blocks) < 2:
-        return Spread()
-    theta = sum([x for x, _ in blocks]) / total
-    size = total / len(blocks)
-    if not 0 < theta < 1 or size <= 1:
-        return Spread()
-    fractions = [x / n for x, n in blocks]
-    varied = sum([(b - a) ** 2 for a, b in pairwise(fractions)]) / (2 * (len(blocks) - 1))
-    rho = min(max((varied * size / (theta * (1 - theta)) - 1) / (size - 1), 0.0), 1.0)
-    spread = Spread(rho, size)
-    return spread if spread.phi > _noise(len(blocks)) else Spread(0.0, size)
-
-
-def spread_by_assignment(control: Iterable[tuple[float, float]], rest: Iterable[tuple[float, float]]) -> float:
-    """Return how much more two random parts of live differ than independent requests would; blocks of (hits, size)."""
-    blocks = [(c, r) for c, r in zip(control, rest, strict=True) if c[1] and r[1]]
-    total = sum([c[1] + r[1] for c, r in blocks])
-    theta = sum([c[0] + r[0] for c, r in blocks]) / total if total else 0.0
-    if not 0 < theta < 1:
-        return 1.0
-    differed = sum([(c[0] / c[1] - r[0] / r[1]) ** 2 for c, r in blocks])
-    by_chance = theta * (1 - theta) * sum([1 / c[1] + 1 / r[1] for c, r in blocks])
-    phi = differed / by_chance
-    return phi if phi > _noise(len(blocks)) else 1.0
-
-
-def _noise(blocks: float) -> float:
-    return 1.0 + 2.0 * sqrt(2.0 / blocks)
-
-
-def clusters(
-    control: Sequence[tuple[float, float]], rest: Sequence[tuple[float, float]], blocks_min: int
-) -> float | None:
-    """Return how many hits come in one heap that is not shared by all of live; None from too few blocks.
-
-    What the rest of live varies by and the control slice does not is no fate of the stack: it is single clients' heaps,
-    which are as large on a small share.  It is 1 unless it is beyond two standard errors.
-    """
-    blocks = [(c[0] / c[1], r[0] / r[1], *r) for c, r in zip(control, rest, strict=True) if c[1] and r[1]]
-    if len(blocks) < blocks_min:
-        return None
-    total = sum([n for _, _, _, n in blocks])
-    theta = sum([x for _, _, x, _ in blocks]) / total
-    if not 0 < theta < 1:
-        return 1.0
-    by_chance = theta * (1 - theta) * len(blocks) / total
-    apart = [(b[1] - a[1]) * (b[1] - a[1] - b[0] + a[0]) / 2 - by_chance for a, b in pairwise(blocks)]
-    mean = sum(apart) / len(apart)
-    error = sqrt(sum([(each - mean) ** 2 for each in apart])) / len(apart)
-    return 1.0 + mean / by_chance if mean > 2 * error else 1.0
-
-
-def part_apart(shadow: Sequence[tuple[float, float]], live: Sequence[tuple[float, float]]) -> float | None:
-    """Return what part of both stacks' variation in time is not common to them, at the most; None while unknown.
-
-    The variance of the difference of two stacks that share nothing is the sum of theirs.  Blocks of (hits, size).
-    """
-    blocks = [(x_s / n_s, x_l / n_l) for (x_s, n_s), (x_l, n_l) in zip(shadow, live, strict=True) if n_s and n_l]
-    if len(blocks) < BLOCKS_COMPARED_MIN:
-        return None
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(blocks)]
-    both = [of_shadow**2 + of_live**2 for of_shadow, of_live in steps]
-    total = sum(both)
-    if not total:
-        return None
-    weighty = total * total / sum([each * each for each in both])
-    if weighty < WEIGHTY_MIN:
-        return None
-    return min(1.0, sum([(a - b) ** 2 for a, b in steps]) / total * _noise(weighty))
 
 
 class _Block(NamedTuple):
@@ -361,7 +271,7 @@ class Design:
         rest, rest_m = _rest(lives, control), _rest(lives_m, control_m)
         heaps = None
         if live.phi > HEAPS_PHI:
-            heaps = _larger(clusters(control, rest, BLOCKS_COMPARED_MIN), clusters(control_m, rest_m, BLOCKS_MIN))
+            heaps = _larger(clusters(control, rest, COMPARED_MIN), clusters(control_m, rest_m, BLOCKS_MIN))
         if sum([x for x, _ in control]) < HITS_MIN:
             return _Estimate(live, live, clusters=heaps, apart=apart)
         assigned = spread_by_assignment(control_m, rest_m)
@@ -431,3 +341,25 @@ class Lumps:
         hits, sizes = [x for x, _ in self._blocks], [n for _, n in self._blocks]
         is_known = sum(hits) >= HITS_MIN and len(sizes) >= BLOCKS_MIN
         self.phi = spread_in_time(hits, sizes).phi if is_known else 1.0
+
+
+def design_of(scale: Scale, config: JudgeConfig) -> Design:
+    """Return what measures the design effects at the edges of a scale."""
+    places = [scale.shadow_us.index(edge) if edge in scale.shadow_us else None for edge in scale.live_us]
+    at = [place for place in places if place is not None]
+    return Design(len(places), config.design_window_s, at if len(at) == len(places) else ())
+
+
+def nearest(edge_us: int, edges_us: Sequence[int]) -> int:
+    """Return the place of the edge that is nearest in ratio."""
+    return min(range(len(edges_us)), key=lambda place: abs(log(edges_us[place] / edge_us)))
+
+
+def learn(design: Design, scale: Scale, baseline: Baseline) -> None:
+    """Take in what live was like, for the design effects."""
+    nothing = Counts(bins=(0,) * (len(scale.shadow_us) + 1))
+    for seconds, n, e5, e5u, latency in baseline.blocks:
+        live = Counts(n=n, e5=e5, e5u=e5u, bins=binned(latency, scale.live_us))
+        reading = Reading(Tick(0, live=live, shadow=nothing), len(scale.live_us), len(scale.shadow_us))
+        design.observe(reading, seconds, more_follows=True)
+    design.estimate()

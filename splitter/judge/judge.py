@@ -14,22 +14,22 @@ There is no clock, no chance and no order of a set in here.
 Cost: about 0.2 ms for a tick with the default KPIs, of which the sentences take a tenth.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from math import log
 from typing import Any, Final
 
 from splitter.errors import StateError
-from splitter.judge.calibration import Baseline, Scale, Tails, binned, calibrate
+from splitter.judge.calibration import Baseline, Scale, Tails, calibrate
 from splitter.judge.config import JudgeConfig, OnUndecided
-from splitter.judge.effects import Design
+from splitter.judge.effects import Design, design_of, learn, nearest
 from splitter.judge.guards import Alarm, Guards, fate
 from splitter.judge.panel import Panel
 from splitter.judge.prospects import Prospects
 from splitter.judge.tick import Reading, Tick, flaw
 from splitter.judge.verdict import Action, Decision
 from splitter.judge.wording import LABELS, as_odds, odds, span
-from splitter.model import Counts, Side
+from splitter.model import Side
 
 EVIDENCE_SHARE: Final = 0.8  # of false_rollback; three guards have 5 % each, 5 % are kept for a trend
 CALM: Final = 0.3  # of the evidence that rolls back: below it nothing speaks against the shadow
@@ -106,7 +106,7 @@ class Judge:
             return False
         design = design_of(scale, self._config)
         learn(design, scale, baseline)
-        design.inherit(self._design, [_nearest(edge, self._scale.live_us) for edge in scale.live_us])
+        design.inherit(self._design, [nearest(edge, self._scale.live_us) for edge in scale.live_us])
         self._next = scale, design
         return True
 
@@ -381,25 +381,3 @@ class Judge:
             by_policy=outcome.by_policy,
             min_score=self._config.min_score,
         )
-
-
-def design_of(scale: Scale, config: JudgeConfig) -> Design:
-    """Return what measures the design effects at the edges of a scale."""
-    places = [scale.shadow_us.index(edge) if edge in scale.shadow_us else None for edge in scale.live_us]
-    at = [place for place in places if place is not None]
-    return Design(len(places), config.design_window_s, at if len(at) == len(places) else ())
-
-
-def _nearest(edge_us: int, edges_us: Sequence[int]) -> int:
-    """Return the place of the edge that is nearest in ratio."""
-    return min(range(len(edges_us)), key=lambda place: abs(log(edges_us[place] / edge_us)))
-
-
-def learn(design: Design, scale: Scale, baseline: Baseline) -> None:
-    """Take in what live was like, for the design effects."""
-    nothing = Counts(bins=(0,) * (len(scale.shadow_us) + 1))
-    for seconds, n, e5, e5u, latency in baseline.blocks:
-        live = Counts(n=n, e5=e5, e5u=e5u, bins=binned(latency, scale.live_us))
-        reading = Reading(Tick(0, live=live, shadow=nothing), len(scale.live_us), len(scale.shadow_us))
-        design.observe(reading, seconds, more_follows=True)
-    design.estimate()

@@ -18,7 +18,8 @@ from typing import Final
 
 from splitter.judge.calibration import Baseline, Scale, Tails, calibrate, fraction_above
 from splitter.judge.config import LATENCIES, SERIES, JudgeConfig
-from splitter.judge.judge import EVIDENCE_SHARE, design_of, learn
+from splitter.judge.effects import design_of, learn
+from splitter.judge.judge import EVIDENCE_SHARE
 from splitter.judge.measures import Measure, Paired, measure_of
 from splitter.judge.stats import Effect, Stratum, expected
 from splitter.judge.tick import Reading, Tick
