@@ -72,7 +72,12 @@ class Phases:
     @property
     def latencies(self) -> dict[str, Latency]:
         """Return the buckets of each phase since the start, those of the open window included."""
-        return {phase: in_order(self._closed[phase] + Counter(buckets)) for phase, buckets in self._open.items()}
+        whole = {
+            phase: self._closed[phase].copy() for phase in self._open
+        }  # adding two counters takes 15 times as long
+        for phase, buckets in self._open.items():
+            whole[phase].update(buckets)
+        return {phase: in_order(buckets) for phase, buckets in whole.items()}
 
     def close(self) -> dict[str, Latency]:
         """Close the open window, return the buckets of its phases, and open the next."""
