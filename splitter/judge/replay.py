@@ -3,6 +3,10 @@
 A trace from elsewhere is judged as the daemon would have: calibrated by the ticks before 0, fed one tick at a time, the
 edges cut anew where live has moved away from them.  In a trace of our own all that is written down, and every figure
 comes out as it was.
+
+A trace from elsewhere ends with the first decision: what comes after a promotion in it never happened to anybody.  A
+rollout of ours goes on, through its other steps, resumed or as the promoted stack, and so does the replay: what counts
+is the last word of the judge, in the tick in which it was first said.
 """
 
 from collections import Counter, deque
@@ -24,7 +28,10 @@ REFRESH_WINDOW_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How a trace ended: `decision` is the judge's last, `t` the seconds from the start to the end of its tick."""
+    """How a trace ended: `decision` is what counts, `t` the seconds from the start to the end of its tick.
+
+    `shadow_requests` are those up to then.  Without a decision all three are of the last tick.
+    """
 
     id: str
     decision: Decision | None
@@ -48,13 +55,17 @@ class Replayed:
 def replay(lines: Iterable[str]) -> Replayed:
     """Return how the trace ends.  Raises TraceError, and JudgeOptionsError or JudgeStateError for its config."""
     header, rows = read(lines)
-    decision, t, requests = None, 0.0, 0
+    found = Replayed(header.id, None, 0.0, 0)
+    requests = 0
     for row, decision in decisions(header, rows):
-        t = row.t + header.tick_s
         requests += _requests(row)
-        if decision.action is not Action.CONTINUE:
+        is_news = found.decision is None or decision.action is not found.decision.action
+        if is_news or decision.action is Action.CONTINUE:
+            lasted_s = row.tick.seconds if row.tick is not None else header.tick_s
+            found = Replayed(header.id, decision, row.t + lasted_s, requests)
+        if decision.action is Action.ROLLBACK or (decision.action is not Action.CONTINUE and header.state is None):
             break
-    return Replayed(header.id, decision, t, requests)
+    return found
 
 
 def decisions(header: Header, rows: Iterator[Row]) -> Iterator[tuple[Row, Decision]]:

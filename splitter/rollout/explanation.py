@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Final
 
-from splitter.judge.config import from_mapping
+from splitter.judge.config import SERIES, from_mapping
 from splitter.judge.verdict import Decision, KpiVerdict, Verdict
 from splitter.judge.wording import LABELS, about, grouped, margin, odds, percent, span
 from splitter.rollout.events import Event, Kind
@@ -61,8 +61,8 @@ _VERDICTS: Final = {
 }
 
 _COUNTED: Final = {
-    "error_rate": "requests that failed",
-    "client_error_rate": "requests refused by 4xx",
+    "error_rate": "requests that failed (of one client, one in ten seconds)",
+    "client_error_rate": "requests refused by 4xx (of one client, one in ten seconds)",
     "latency_shape": "answers slower than live's slowest",
 }
 _SLOW: Final = "answers slower than live's percentile (the shadow's: with its tolerance)"
@@ -147,7 +147,8 @@ def _sentences(
     if decision is None:
         yield "there are no figures: the shadow had no requests that were judged"
         return
-    yield f"all figures together: {_so_far(decision)}"
+    seen = "requests and copies" if rollout.options.mirror is not None else "requests"
+    yield f"all figures together: {_so_far(decision, seen)}"
     if decision.min_score is not None:
         yield f"score {decision.score:.0f}, a promotion needs {decision.min_score:g}"
     for verdict in decision.verdicts:
@@ -155,14 +156,14 @@ def _sentences(
     if watching is None:
         yield from _outlook(decision)
     else:
-        yield f"it is still watched: by now {_so_far(watching)}"
+        yield f"it is still watched: by now {_so_far(watching, seen)}"
         yield from _outlook(watching)
 
 
-def _so_far(decision: Decision) -> str:
+def _so_far(decision: Decision, seen: str) -> str:
     return (
         f"{_odds(decision.evidence)} against the shadow, from {_odds(decision.needed)} on it is rolled back; seen in "
-        f"{span(decision.age_s)} and {grouped(decision.requests)} of its requests"
+        f"{span(decision.age_s)} and {grouped(decision.requests)} of its {seen}"
     )
 
 
@@ -181,6 +182,10 @@ def _of_kpi(verdict: KpiVerdict, share: float) -> Iterator[str]:
     yield f"{LABELS.get(verdict.kpi, verdict.kpi)}: {_VERDICTS[verdict.verdict]} ({weight})"
     if not verdict.live_n:  # nothing to compare, or what is sampled and not counted
         yield f"  {verdict.sentence}"
+        if verdict.evidence != 1 and verdict.tolerance is not None and verdict.kpi not in SERIES:
+            claim = f"no worse than {margin(verdict.kpi, verdict.tolerance)}"
+            needed = f"{_odds(verdict.needed)} rolls back without other KPIs"
+            yield f"  by copies: {_odds(verdict.evidence)} against '{claim}', {needed}; they prove nothing"
         return
     live, shadow = _rate(verdict.live_hits, verdict.live_n), _rate(verdict.shadow_hits, verdict.shadow_n)
     yield f"  {_COUNTED.get(verdict.kpi, _SLOW)}: live {live}, shadow {shadow}"

@@ -15,8 +15,8 @@ from splitter.judge.judge import Judge
 from splitter.judge.replay import replay
 from splitter.judge.verdict import Action, Verdict
 from splitter.judge.wording import grouped, odds, percent
-from splitter.model import Resources, StackId
-from splitter.rollout.options import OnUndecided, RolloutOptions
+from splitter.model import Pairs, Resources, StackId
+from splitter.rollout.options import MirrorOptions, OnUndecided, RolloutOptions
 from tests.rollout.stage import LIVE, QUICK, SHADOW, Stage, opened, staged
 
 CONFIG = JudgeConfig(warmup_s=5, dwell_s=10, min_duration_s=30, max_duration_s=600)
@@ -77,7 +77,9 @@ class TestExplain:
         start = found.sentences.index(f"error rate: worse ({percent(found.shares['error_rate'])} of the risk)")
         counts, against, proof = found.sentences[start + 1 : start + 4]
         live_n, shadow_n = grouped(errors.live_n), grouped(errors.shadow_n)
-        assert counts.startswith(f"  requests that failed: live 0 of {live_n} (0 %), shadow ")
+        assert counts.startswith(
+            f"  requests that failed (of one client, one in ten seconds): live 0 of {live_n} (0 %), shadow "
+        )
         assert f"shadow {errors.shadow_hits:.0f} of {shadow_n} (" in counts
         needed = odds(log(errors.needed))
         assert f"against 'no worse than 1.25x + 0.05 %', {needed} rolls back without other KPIs" in against
@@ -115,6 +117,24 @@ class TestExplain:
         assert found.sentences[1].startswith("nothing is decided yet: warming up")
         assert found.decision is not None
         assert found.decision.requests in (2 * 400, 3 * 400)
+
+    async def test_of_one_that_is_mirrored_says_what_copies_show(self) -> None:
+        """
+        Before a request is served by the shadow the odds are those of pairs, and no promotion rests on them.
+        """
+        async with judged(replace(OPTIONS, mirror=MirrorOptions(for_s=60.0))) as stage:
+            stage.kpis.pairs[SHADOW] = Pairs(n=40, latencies_us=((10_000, 10_000),) * 40)
+            await stage.deploy()
+            await stage.reach("MIRRORING")
+            await stage.clock.pass_(15)
+
+            found = await stage.controller.explain()
+
+        start = found.sentences.index(f"error rate: not decided ({percent(found.shares['error_rate'])} of the risk)")
+        assert found.sentences[start + 1] == "  no requests to compare yet"
+        assert found.sentences[start + 2].startswith("  by copies: 0.")
+        assert found.sentences[start + 2].endswith("; they prove nothing")
+        assert "of its requests and copies" in found.sentences[2]
 
     async def test_of_one_that_is_watched_says_what_is_seen_now(self) -> None:
         """
@@ -252,6 +272,18 @@ class TestReport:
         assert (found.ended_at, found.figures) == (None, {})
 
 
+async def is_replayed(stage: Stage, kpi: str, shares: set[float]) -> None:
+    """Expect that the trace of the last rollout, at these shares, leads to its rollback by `kpi` in the same tick."""
+    trace = await stage.controller.trace()
+    decision = (await stage.controller.explain()).decision
+
+    replayed = replay(trace.splitlines())
+    assert decision is not None
+    assert (decision.action, decision.kpi) == (Action.ROLLBACK, kpi)
+    assert (replayed.decision, replayed.t) == (decision, decision.age_s)
+    assert {row["w"] for row in map(json.loads, trace.splitlines()) if "tick" in row} == shares
+
+
 class TestTrace:
     @pytest.mark.parametrize("is_bad", [True, False])
     async def test_is_replayed_to_the_same_decision_in_the_same_tick(self, is_bad: bool) -> None:
@@ -274,6 +306,77 @@ class TestTrace:
         assert replayed.t == decision.age_s
         assert replayed.shadow_requests == decision.requests
         assert decision.action is (Action.ROLLBACK if is_bad else Action.PROMOTE)
+
+    async def test_of_a_daemon_that_died_is_replayed_as_well(self) -> None:
+        """
+        What the judge was fed before and after a restart, through two steps, is one trace with one decision.
+        """
+        async with judged() as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(13)  # between two of the times that the judge's state is kept, on the second step
+            await stage.kill()
+            await stage.start()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(3)
+            stage.kpis.errors[SHADOW] = 20
+            await stage.reach("ROLLED_BACK")
+
+            await is_replayed(stage, "error_rate", {0.05, 0.5})
+
+    async def test_of_pairs_is_replayed_as_well(self) -> None:
+        """
+        A shadow that was left for what copies have shown is left for the same.
+        """
+        async with judged(replace(OPTIONS, mirror=MirrorOptions(for_s=100.0))) as stage:
+            stage.kpis.pairs[SHADOW] = Pairs(n=20, shadow_only=1, other_status=1)
+            await stage.deploy()
+            await stage.reach("ROLLED_BACK")
+
+            await is_replayed(stage, "error_rate", {0.0})
+
+    async def test_of_a_forecast_is_replayed_as_well(self) -> None:
+        """
+        What was sampled is in the trace, so a leak is foreseen in the same tick.
+        """
+        options = replace(QUICK, steps_bp=(500,), deadline_s=3_600.0, tick_s=5.0, hold_s=3_000.0)
+        async with judged(options) as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            began_s = stage.clock.monotonic()
+            stage.engine.uses[SHADOW] = lambda now_s: Resources(
+                memory=30 + 65 * (now_s - began_s) / 900, memory_limit=100, descriptors=20, descriptors_limit=1_024
+            )
+            await stage.reach("ROLLED_BACK", within_s=900)
+
+            await is_replayed(stage, "predict.memory", {0.05})
+
+    async def test_of_an_undone_promotion_is_replayed_to_its_end(self) -> None:
+        """
+        A promoted stack that fails in the watch was rolled back, and that is what counts.
+        """
+        async with judged() as stage:
+            await stage.deploy()
+            await stage.reach("STANDBY", within_s=600)
+            stage.kpis.errors[SHADOW] = 40
+            await stage.reach("ROLLED_BACK")
+
+            await is_replayed(stage, "guards.error_rate", {0.05, 0.5, 1.0})
+
+    async def test_of_one_that_was_resumed_is_replayed_to_its_end(self) -> None:
+        """
+        Undecided at first is not what it ended with.
+        """
+        async with judged(replace(QUICK, on_undecided=OnUndecided.HOLD, deadline_s=40.0, hold_s=60.0)) as stage:
+            stage.kpis.rates[SHADOW] = 1
+            await stage.deploy()
+            await stage.reach("HELD", within_s=600)
+            await stage.command("resume")
+            stage.kpis.rates[SHADOW] = 400
+            stage.kpis.errors[SHADOW] = 40
+            await stage.reach("ROLLED_BACK")
+
+            await is_replayed(stage, "guards.error_rate", {0.05})
 
     async def test_can_be_judged_by_others(self) -> None:
         """
