@@ -54,6 +54,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 _TARGET = re.compile(r"/[!-\"$-~]*", re.ASCII)
 
+_ALERT_REMEDY = "write the https:// address of a webhook, or one that Apprise knows"
+
 _HEALTH = HealthOptions()
 _ROLLOUT = RolloutOptions()
 _COST = CostLimits()
@@ -351,18 +353,19 @@ class AlertTarget(Section):
     @classmethod
     def _is_known(cls, url: SecretStr) -> SecretStr:
         """Find a slip before the first alert.  No more of the address than its scheme is told: it may be a secret."""
+        address = url.get_secret_value()
+        scheme = address.partition(":")[0].lower() if "://" in address else ""
+        if not scheme:
+            raise ValueError(f"this has no scheme; {_ALERT_REMEDY}")
+        if scheme not in WEBHOOKS:
+            if not is_known(address):
+                raise ValueError(f"this is no {scheme}:// address that alerts can go to; {_ALERT_REMEDY}")
+            return url
         try:
-            parts = urlsplit(url.get_secret_value())
+            parts = urlsplit(address)
             has_host = bool(parts.hostname) and parts.port != 0
         except ValueError:
             raise ValueError("this is no address; write https://host/path") from None
-        if parts.scheme not in WEBHOOKS:
-            if parts.scheme and is_known(url.get_secret_value()):
-                return url
-            problem = (
-                f"this is no {parts.scheme}:// address that alerts can go to" if parts.scheme else "this has no scheme"
-            )
-            raise ValueError(f"{problem}; write the https:// address of a webhook, or one that Apprise knows")
         if not has_host:
             raise ValueError("the address has no host; write https://host/path")
         return url

@@ -215,13 +215,14 @@ class TestAlertTarget:
         """
         assert mistakes(GOOD + f"alerts: [{{url: '{url}'}}]\n") == [f"9:16: alerts[0].url: {complaint}"]
 
-    def test_may_be_of_any_service(self) -> None:
+    @pytest.mark.parametrize(
+        "url", ["json://example.org/x", "tgram://123456789:AbcDef_hijklmnopqrstuvwxyz12345678/12315544"]
+    )
+    def test_may_be_of_any_service(self, url: str) -> None:
         """
-        What the alert library knows is an address as a webhook's is.
+        What the alert library knows is an address as a webhook's is, whatever stands where others have a port.
         """
-        assert [each.url for each in read(GOOD + "alerts: [{url: 'json://example.org/x'}]\n").alerts] == [
-            "json://example.org/x"
-        ]
+        assert [each.url for each in read(GOOD + f"alerts: [{{url: '{url}'}}]\n").alerts] == [url]
 
     def test_has_known_severities(self) -> None:
         """
