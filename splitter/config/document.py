@@ -8,12 +8,11 @@ own options; `building` turns a document into them.  Here stand the checks of on
 import re
 from itertools import pairwise
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from provisioners.docker import DockerOptions
-from splitter.alerts import WEBHOOKS, is_known
+from splitter.config.alerting import AlertTarget
 from splitter.config.analysis import Analysis
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.proxying import Proxy
@@ -33,7 +32,6 @@ from splitter.config.units import (
     show_duration,
     show_share,
 )
-from splitter.contracts import Severity
 from splitter.limits import ACCESS_LOG_FLUSH_S, ACCESS_LOG_QUEUE_MAX, STEPS_MAX, TEMPLATE_FILES_MAX, WEIGHT_TOTAL
 from splitter.proxy.options import HealthOptions
 from splitter.rollout.options import CostLimits, OnStop, OnUndecided, RolloutOptions
@@ -53,8 +51,6 @@ _APP_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 _TARGET = re.compile(r"/[!-\"$-~]*", re.ASCII)
-
-_ALERT_REMEDY = "write the https:// address of a webhook, or one that Apprise knows"
 
 _HEALTH = HealthOptions()
 _ROLLOUT = RolloutOptions()
@@ -340,35 +336,6 @@ class Docker(Section):
     no_room: Literal["warn", "refuse", "ignore"] = _DOCKER.no_room
     """What happens when the new containers may need more memory than the engine's host has available, or the copies of
     volumes more disk: a note when the stack is made, a deploy that is refused, or nothing."""
-
-
-class AlertTarget(Section):
-    url: SecretStr
-    """Where each alert is sent: the `https://` address of a webhook, which gets a POST with a JSON object, or an
-    address that the library Apprise knows, as `slack://…`, `mailto://…`, `pagerduty://…`. Never logged whole."""
-    on: frozenset[Severity] = frozenset({Severity.WARNING, Severity.CRITICAL})
-    """The severities that are sent."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_known(cls, url: SecretStr) -> SecretStr:
-        """Find a slip before the first alert.  No more of the address than its scheme is told: it may be a secret."""
-        address = url.get_secret_value()
-        scheme = address.partition(":")[0].lower() if "://" in address else ""
-        if not scheme:
-            raise ValueError(f"this has no scheme; {_ALERT_REMEDY}")
-        if scheme not in WEBHOOKS:
-            if not is_known(address):
-                raise ValueError(f"this is no {scheme}:// address that alerts can go to; {_ALERT_REMEDY}")
-            return url
-        try:
-            parts = urlsplit(address)
-            has_host = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            raise ValueError("this is no address; write https://host/path") from None
-        if not has_host:
-            raise ValueError("the address has no host; write https://host/path")
-        return url
 
 
 class AccessLog(Section):

@@ -35,7 +35,7 @@ class World:
             "healthcheck": {
                 "test": ["CMD", *self.command, "--check"],
                 "interval": "500ms",
-                "timeout": "5s",
+                "timeout": "30s",  # a busy machine takes seconds to start a program in a container
                 "retries": 3,
             },
         }
