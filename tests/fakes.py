@@ -39,11 +39,14 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class FakeClock:
     """A clock that moves when it is told to: to the next sleeper, once everything else has come to rest.
 
-    `is_busy` tells of work that the event loop does not see (a thread of the journal's).
+    `is_busy` tells of work that the event loop does not see (a thread of the journal's); of the loop's own threads the
+    clock knows by itself, from `watch` on.
     """
 
     def __init__(self, is_busy: Callable[[], bool] = lambda: False) -> None:
-        self.is_busy = is_busy
+        self._is_busy = is_busy
+        self._in_threads: set[asyncio.Future[Any]] = set()
+        self._watched: asyncio.AbstractEventLoop | None = None
         self._now_s = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._number = 0
@@ -66,13 +69,28 @@ class FakeClock:
         finally:
             self._sleepers.remove(sleeper)
 
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Count what `loop` gives to threads: time does not pass meanwhile, however long the machine takes."""
+        if loop is self._watched:
+            return
+        self._watched = loop
+        run = loop.run_in_executor
+
+        def run_and_count(executor: Any, work: Any, *arguments: Any) -> asyncio.Future[Any]:
+            future = run(executor, work, *arguments)
+            self._in_threads.add(future)
+            future.add_done_callback(self._in_threads.discard)
+            return future
+
+        loop.run_in_executor = run_and_count  # type: ignore[method-assign, assignment]
+
     async def rest(self) -> None:
         """Return when nothing can go on before the clock moves."""
         loop: Any = asyncio.get_running_loop()
         quiet = 0
         while quiet < 3:
-            await asyncio.sleep(0.0002 if self.is_busy() else 0)
-            quiet = 0 if loop._ready or self.is_busy() else quiet + 1
+            await asyncio.sleep(0.0002 if self._is_working() else 0)
+            quiet = 0 if loop._ready or self._is_working() else quiet + 1
 
     async def until(self, is_so: Callable[[], object], within_s: float = 7_200.0) -> None:
         """Let time pass until `is_so()`; fail when it is not within `within_s` of this clock's seconds."""
@@ -94,6 +112,9 @@ class FakeClock:
             self._wake()
             await self.rest()
         self._now_s = end_s
+
+    def _is_working(self) -> bool:
+        return bool(self._in_threads) or self._is_busy()
 
     def _wake(self) -> None:
         for due_s, _, sleeper in sorted(self._sleepers, key=lambda each: each[:2]):

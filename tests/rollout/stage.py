@@ -100,6 +100,7 @@ class Stage:
 
     async def start(self, journal: Journal | None = None) -> None:
         """Start a daemon's share of this app: a new process, so the route table is empty."""
+        self.clock.watch(asyncio.get_running_loop())
         self._journal = journal or Journal.open(self.directory)
         self.provisioner = FakeProvisioner(self.engine, self.clock)
         self.switch = FakeSwitch(self.clock)
