@@ -90,6 +90,7 @@ EVENT_SUBSCRIBERS_MAX = 64
 EVENT_QUEUE_MAX = 1_000  # a slow reader of the live view loses its connection, never the controller's time
 JOURNAL_EVENT_BYTES_MAX = 1024 * 1024
 STEPS_MAX = 100
+SECRET_VALUES_MAX = 1_000  # of variables that secrets hold, remembered while the daemon runs
 
 # --- Templates ---------------------------------------------------------------------------------------------------
 TEMPLATE_BYTES_MAX = 2 * 1024 * 1024

@@ -91,6 +91,7 @@ class Controller:
             clock,
             tell=lambda news: self._inbox.put(partial(self._incidents.take, news)),
             forget=self._on_gone,
+            reader=reader,
         )
         self._sampling = Sampling(
             app.name, provisioner, clock, up=lambda: self._stacks.up, every_s=app.rollout.sample_s

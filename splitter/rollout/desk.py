@@ -168,6 +168,7 @@ class Desk:
 
     async def order_first(self, template: Template) -> None:
         """Have the first live stack made."""
+        self._stacks.remember(template)
         await self._order_live(self._first_record(template), template, "it is the first")
 
     async def _adopt(self, record: StackRecord, template: Template, by: str, said: Sequence[str]) -> None:

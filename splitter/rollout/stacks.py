@@ -26,12 +26,14 @@ from splitter.contracts import (
     StackMoved,
     StackOrder,
 )
-from splitter.errors import EngineError, OperatorError, StackError
+from splitter.errors import EngineError, OperatorError, SplitterError, StackError
 from splitter.facts import Facts
 from splitter.model import ServicePort, Stack, StackId
 from splitter.rollout.events import Kind
 from splitter.rollout.history import StackRecord
 from splitter.rollout.journal import Journal
+from splitter.rollout.planning import TemplateReader
+from splitter.rollout.values import Values
 from splitter.template import Template
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
@@ -74,6 +76,7 @@ class Stacks:
         clock: Clock,
         tell: Callable[[News], None],
         forget: Callable[[StackId], None],
+        reader: TemplateReader,
     ) -> None:
         self.up: dict[StackId, Stack] = {}
         self.known: dict[StackId, Stack] = {}  # as `up`, and stacks that died, with their last endpoints
@@ -86,6 +89,8 @@ class Stacks:
         self._clock = clock
         self._tell = tell
         self._forget = forget
+        self._reader = reader
+        self._values = Values()
         self._tasks: asyncio.TaskGroup | None = None
         self._watchers: dict[StackId, asyncio.Task[None]] = {}
         self._removals: dict[StackId, asyncio.Task[None]] = {}
@@ -101,11 +106,25 @@ class Stacks:
     async def order(self, record: StackRecord, rollout: str, deadline_s: float) -> StackOrder:
         """Return the order for `record`, with its template from the journal."""
         template = from_json(await self._journal.template(record.digest))
-        return self.ordered(record, rollout, deadline_s, template)
+        if self._values.lacks(template):
+            await self._read_again(template)
+        return self.ordered(record, rollout, deadline_s, self._values.filled(template))
+
+    def remember(self, template: Template) -> None:
+        """Keep in memory what the journal does not: what the variables of a template's secrets hold."""
+        self._values.remember(template)
+
+    async def _read_again(self, template: Template) -> None:
+        """Read the files of a template, as another daemon had: their variables may still hold what they held then."""
+        try:
+            self.remember(await asyncio.to_thread(self._reader, template.files, {}))
+        except (SplitterError, OSError) as error:
+            log.info("%s: the files of its template cannot be read again for their variables: %s", self._app, error)
 
     def ordered(self, record: StackRecord, rollout: str, deadline_s: float, template: Template) -> StackOrder:
         """Return the order for `record`, with a template that is at hand."""
         self.services[template.digest] = len(template.services)
+        self.remember(template)
         return StackOrder(
             record.id,
             self._app,
