@@ -46,13 +46,16 @@ def volume_modes(live: Template, shadow: Template, scopes: Mapping[str, Scope]) 
     """Return what the shadow gets for each of its volumes, by key.
 
     A volume is one thing for all services of the shadow: if one of them writes it, its mode is that of the writer.
-    What shared services mount is live's; what nobody mounts in live there is nothing of to share.
+    What shared services mount is live's; what nobody mounts in live there is nothing of to share.  An external volume
+    is nobody's, whoever mounts it and however.
     """
     mounted = {mount.source for service in live.services.values() for mount in _volumes(service)}
     found: dict[str, VolumeMode] = {}
     for name, service in sorted(shadow.services.items()):
         for mount in _volumes(service):
             mode = VolumeMode.SHARE if scopes[name] is Scope.SHARED else volume_mode(mount, live, shadow)
+            if mount.source in shadow.volumes and shadow.volumes[mount.source].external:
+                mode = VolumeMode.EXTERNAL
             if mode is not VolumeMode.EXTERNAL and mount.source not in mounted:
                 mode = VolumeMode.FRESH
             if mount.source not in found or found[mount.source] is VolumeMode.SHARE_RO:

@@ -77,6 +77,22 @@ class TestPlace:
 
         assert planned(text.replace("web:1", "web:2"), text).placement.volumes == {}
 
+    def test_an_external_volume_is_nobody_s(self) -> None:
+        """
+        A volume that is there already is the same for all, also where live's database is shared or it is only read.
+        """
+        text = """
+        services:
+          web: {image: 'web:1', ports: ['80:80'], volumes: ['assets:/a:ro']}
+          db: {image: 'postgres:15', volumes: ['pg:/var/lib/postgresql/data']}
+        volumes: {pg: {external: true}, assets: {external: true}}
+        """
+
+        found = planned(text.replace("web:1", "web:2"), text).placement
+
+        assert found.shared == ("db",)
+        assert found.volumes == {"assets": VolumeMode.EXTERNAL, "pg": VolumeMode.EXTERNAL}
+
     def test_a_volume_that_live_never_mounted_is_fresh(self) -> None:
         """
         A volume that live only declares was never made, so there is nothing to share or to copy.
