@@ -93,9 +93,7 @@ class Controller:
             forget=self._on_gone,
             reader=reader,
         )
-        self._sampling = Sampling(
-            app.name, provisioner, clock, up=lambda: self._stacks.up, every_s=app.rollout.sample_s
-        )
+        self._sampling = Sampling(app.name, provisioner, clock, lambda: self._stacks.up, every_s=app.rollout.sample_s)
         self._effects = Effects(
             self._stacks,
             Traffic(app.name, switch),
