@@ -34,6 +34,8 @@ _BROWSER = (
     b"Referer: https://shop.example/\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n"
     b"Cookie: session=0123456789abcdef0123456789abcdef; splitter=fedcba9876543210fedcba9876543210\r\n\r\n"
 )
+# As a browser loads a page.
+_TARGETS = [_BROWSER.replace(b"app.js", b"%d.js" % number) for number in range(1_000)]
 # Of as many clients, in turn on each connection.
 _MIXED = [_BROWSER.replace(b"splitter=fedcba98", b"splitter=%08x" % number) for number in range(64)]
 # No two are alike, as far as anybody remembers.
@@ -145,6 +147,7 @@ async def main(rounds: int) -> None:
         ("bare head, split by chance", [_BARE], None),
         ("browser's head, split by chance", [_BROWSER], None),
         ("browser's head, split by cookie", [_BROWSER], sticky),
+        ("browser's head, split by cookie, a thousand targets", _TARGETS, sticky),
         ("browsers' heads, split by cookie, 64 clients mixed", _MIXED, sticky),
         ("browsers' heads, split by cookie, strangers", _STRANGERS, sticky),
     ):

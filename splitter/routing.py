@@ -24,7 +24,7 @@ weight of 10 %), and the next rollout splits off other clients.
 
 Cost: `choose` 0.05 µs, and 2 µs for each new block of 1/weight requests: 0.14 µs in the mean at 5 %, 0.6 µs at 50 %;
 `choose_for` 1 µs.
-`match` 0.2 µs while no route names a host, 0.4 to 0.7 µs otherwise.
+`match` 0.15 µs while no route names a host, 0.4 to 0.7 µs otherwise.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -342,7 +342,7 @@ def _longest(routes: tuple[Route, ...], path: str) -> Route | None:
     """Return the first of `routes` (longest path first) that fits `path`."""
     for route in routes:
         prefix = route.path
-        if path.startswith(prefix) and (len(path) == len(prefix) or not prefix or path[len(prefix)] == "/"):
+        if not prefix or (path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/")):
             return route
     return None
 

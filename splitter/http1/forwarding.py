@@ -65,7 +65,8 @@ def request_head(start: bytes, request_id: bytes, trace: bytes = b"") -> bytes:
 def mirror_head(wire: bytes, parent: bytes | None, dice: bytes) -> bytes:
     """Return the head of a copy of the request whose head is `wire`: marked, with the same request id.
 
-    `parent` is the request's own trace parent, None where it has none: the copy is another child of it.
+    `parent` is the request's own trace parent, None where it has none, and then `dice` are not looked at: the copy is
+    another child of it.
     """
     lines = wire[:-2]
     if parent is not None:

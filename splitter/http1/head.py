@@ -249,11 +249,12 @@ class ResponseHead:
     """A response up to its blank line: `line` is the status line as HTTP/1.1, without CRLF.
 
     `minor` is the version that the stack speaks.  `persists`: it keeps its connection open after this response.
+    `length` is that of the body that follows (RFC 9112 §6.3), unless the request was HEAD: then there is none.
     `text` is what it was read from, blank line included.  `sent` belongs to `forwarding.response_head`: how it went
     out, and behind which lines of ours; equal heads of a stack are one object.
     """
 
-    __slots__ = ("fields", "line", "minor", "persists", "sent", "status", "text")
+    __slots__ = ("fields", "length", "line", "minor", "persists", "sent", "status", "text")
 
     def __init__(self, text: bytes, line: bytes, minor: int, status: int, fields: ResponseFields) -> None:
         self.text = text
@@ -262,18 +263,13 @@ class ResponseHead:
         self.minor = minor
         self.status = status
         self.fields = fields
+        self.length = 0 if status in (204, 304) else fields.length
         options = fields.options
         self.persists = b"close" not in options and (minor == 1 or b"keep-alive" in options)
         if minor == 0 and fields.length == CHUNKED:
             raise stack_fault("Transfer-Encoding in HTTP/1.0")
         if status < 200 and fields.length != UNTIL_CLOSE:
             raise stack_fault("an interim response with a body")
-
-    def body_length(self, is_to_head: bool) -> int:
-        """Return the length of the body that follows (RFC 9112 §6.3); `is_to_head`: the request was HEAD."""
-        if is_to_head or self.status in (204, 304):
-            return 0
-        return self.fields.length
 
 
 def request_end(data: bytes, scanned: int, limits: HeadLimits = HEAD_LIMITS) -> int:

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 from splitter.errors import UpstreamError
 from splitter.http1.body import chunk, last_chunk
-from splitter.http1.forwarding import connection_line, interim_head, response_head, switching_head
+from splitter.http1.forwarding import PERSIST, connection_line, interim_head, response_head, switching_head
 from splitter.http1.head import RequestHead, ResponseHead
 from splitter.http1.upgrade import WEBSOCKET, agreed
 from splitter.pairing import FAILED, Answer
@@ -201,7 +201,7 @@ class Exchange:
         self._attempt(pool)
         if route.mirroring is not None and choice.is_sample and not self._is_over:
             assert held is not None
-            self._mirror(route, b"".join(held))
+            self._mirror(route, held)
 
     def _is_parked(self, route: Route) -> bool:
         """Wait, or be refused, while the app is parked; return whether it is."""
@@ -304,7 +304,7 @@ class Exchange:
             self.drain_class = DrainClass.STREAM
             if not minor:  # HTTP/1.0 knows no chunks
                 self._is_delimited_out = client.persists = False
-        lines = connection_line(minor, client.persists)
+        lines = PERSIST if minor and client.persists else connection_line(minor, client.persists)
         if self._new_key_line or self._served_by:
             lines += self._own_lines()
         if length >= 0 or not minor:
@@ -425,11 +425,12 @@ class Exchange:
         choice, self._client_key, self._new_key_line = choose(route, client.former, client)
         return choice
 
-    def _mirror(self, route: Route, piece: bytes) -> None:
+    def _mirror(self, route: Route, held: list[bytes]) -> None:
         """Send a copy as well, where the route's dice say so; never of a request for another protocol."""
         arm = route.draw_copy(self._head.method)
         if arm is not None and arm is not self._lane.arm and not self.protocols:
             mirror = self._gateway.mirror(arm.stack)
+            piece = b"".join(held)
             self._copy = mirror.begin(arm, self._head, self._wire, piece, self._started_s, is_sent=self._is_sent)
 
     def _drop_copy(self, word: str) -> None:

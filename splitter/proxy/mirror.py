@@ -100,7 +100,9 @@ class Mirror:
         None: it was given up at once.
         """
         try:
-            first = mirror_head(wire, head.fields.traceparent, secrets.token_hex(24).encode())
+            parent = head.fields.traceparent
+            dice = b"" if parent is None else secrets.token_hex(24).encode()
+            first = mirror_head(wire, parent, dice)
             pool = self._pick(arm.endpoints)
             if not self.may_hold(len(first)):
                 self.copies.count("budget")

@@ -313,7 +313,7 @@ class UpstreamConnection(asyncio.Protocol, Timed):
 
     def _begin_body(self, requester: Requester, head: ResponseHead, data: bytes) -> None:
         """Hand over the final head with as much of the body as has come with it."""
-        length = head.body_length(self._is_to_head)
+        length = 0 if self._is_to_head else head.length
         self._persists = head.persists and length != UNTIL_CLOSE
         if length == CHUNKED:
             self._chunks = ChunkedBody(stack_fault, head.fields.options)

@@ -120,7 +120,7 @@ class _ResponseReader:
 
     def _take_head(self, head: ResponseHead) -> None:
         self._head = head
-        self._length = self._left = head.body_length(is_to_head=False)
+        self._length = self._left = head.length
         is_chunked = self._length in (CHUNKED, UNTIL_CLOSE)
         self._out += forwarding.response_head(head, forwarding.PERSIST, DATE, is_chunked=is_chunked)
 

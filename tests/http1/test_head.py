@@ -557,22 +557,20 @@ class TestResponse:
             response_end(b"SSH-2.0", 0)
 
     @pytest.mark.parametrize(
-        ("head", "is_to_head", "length"),
+        ("head", "length"),
         [
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", False, 5),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", True, 0),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", False, CHUNKED),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", True, 0),
-            (b"HTTP/1.1 200 OK\r\n\r\n", False, UNTIL_CLOSE),
-            (b"HTTP/1.1 204 No Content\r\n\r\n", False, 0),
-            (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", False, 0),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 5),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", CHUNKED),
+            (b"HTTP/1.1 200 OK\r\n\r\n", UNTIL_CLOSE),
+            (b"HTTP/1.1 204 No Content\r\n\r\n", 0),
+            (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 0),
         ],
     )
-    def test_body_length(self, head: bytes, is_to_head: bool, length: int) -> None:
+    def test_length_of_the_body(self, head: bytes, length: int) -> None:
         """
-        RFC 9112 §6.3: no body for HEAD, 204 and 304; else chunks, the length, or until close.
+        RFC 9112 §6.3: no body for 204 and 304; else chunks, the length, or until close.
         """
-        assert length == response(head).body_length(is_to_head)
+        assert length == response(head).length
 
     @pytest.mark.parametrize(
         ("head", "persists"),
