@@ -14,7 +14,7 @@ from typing import Any
 from provisioners.clock import WallClock
 from provisioners.files import write_json
 from provisioners.tcp import accepts
-from splitter.contracts import Clock, Finding, FoundStack, StackChange, StackDied, StackOrder
+from splitter.contracts import Clock, Finding, FoundStack, RunningProject, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import NO_FACTS, Facts
 from splitter.model import Endpoint, ServicePort, Stack, StackId
@@ -23,6 +23,7 @@ from splitter.template import Template
 
 CONNECT_PAUSE_S = 0.2
 PROBE_PAUSE_S = 2.0
+NOT_ADOPTED = "servers that run already are live as they are; only a Compose project can be adopted"
 FAILURES_MAX = 3  # in a row: one lost packet does not end a stack
 
 
@@ -40,12 +41,18 @@ class StaticProvisioner:
         """Return every reason why `order` cannot be made; whether anybody answers is not asked yet."""
         found = [problem for routed in order.routed for problem in _problems(routed, order.template)]
         if order.placement.adopted:
-            found.append("servers that run already are live as they are; only a Compose project can be adopted")
+            found.append(NOT_ADOPTED)
         return [Finding(each) for each in found]
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Nothing is taken over here."""
         return ()
+
+    async def project(self, name: str) -> RunningProject:
+        """Nothing is taken over here."""
+        raise StackError(
+            f"{name}: servers that run already are live as they are; only a Compose project can be adopted"
+        )
 
     async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
         """Nothing is known: the servers are not ours to look into."""

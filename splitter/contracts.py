@@ -101,6 +101,17 @@ class EngineBack:
 StackChange = StackDied | StackMoved | EngineGone | EngineBack
 
 
+@dataclass(frozen=True, slots=True)
+class RunningProject:
+    """A running project that is to be adopted without a template in the configuration.
+
+    `files` are those that it was made of, where all of them are here; `template` is what its containers say.
+    """
+
+    files: tuple[str, ...]
+    template: Template
+
+
 class Provisioner(Protocol):
     """Makes, finds and unmakes the stacks of one app.  Knows nothing of rollouts; names and labels carry identity."""
 
@@ -117,6 +128,10 @@ class Provisioner(Protocol):
 
         Raises EngineError.
         """
+        ...
+
+    async def project(self, name: str) -> RunningProject:
+        """Return what is known of a running project.  Raises StackError where none can be taken over."""
         ...
 
     async def facts(self, live: StackId, before: Template, after: Template) -> Facts:

@@ -258,6 +258,8 @@ def check_templates(config: Config) -> list[str]:
     """Return the notes of every template that the configuration names.  Raises TemplateError."""
     notes: list[str] = []
     for app in config.apps.values():
+        if not app.template_files:
+            continue  # a running project brings its own
         template = read_template(app, config.inline_templates, app.template_files, {})
         for rule in app.routes:
             if rule.service not in template.services:
@@ -270,7 +272,8 @@ def check_templates(config: Config) -> list[str]:
 def _provisioner(app: AppOptions, config: Config, installation: str) -> Provisioner:
     match app.provisioner:
         case "docker":
-            folder = ProjectFolder(str(Path(app.template_files[0]).parent), app.host_project_dir)
+            here = str(Path(app.template_files[0]).parent) if app.template_files else ""
+            folder = ProjectFolder(here, app.host_project_dir)
             return DockerProvisioner(app.name, installation, replace(config.docker, project=folder))
         case "process":
             return ProcessProvisioner(app.name, installation, config.state_dir)

@@ -19,6 +19,7 @@ from splitter.contracts import (
     EngineGone,
     Finding,
     FoundStack,
+    RunningProject,
     StackChange,
     StackDied,
     StackMoved,
@@ -133,6 +134,7 @@ class FakeEngine:
     failures: dict[StackId, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     refusals: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    project: RunningProject | None = None
     calls: list[str] = field(default_factory=list)
     workers: dict[StackId, dict[str, bool]] = field(default_factory=dict)  # singletons by stack: do they run
     shared: dict[StackId, dict[str, set[StackId]]] = field(default_factory=dict)  # containers by owner: who uses them
@@ -174,6 +176,12 @@ class FakeProvisioner:
     async def survey(self, order: StackOrder) -> Sequence[str]:
         self._ask()
         return [f"project {order.placement.adopted} is as its template says"] if order.placement.adopted else []
+
+    async def project(self, name: str) -> RunningProject:
+        self._ask()
+        if self._engine.project is None:
+            raise StackError(f"there is no container of Compose project {name}")
+        return self._engine.project
 
     async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
         return NO_FACTS if self._engine.is_gone else self._engine.facts

@@ -10,6 +10,7 @@ Rule 3: the images are pinned by a tag of ours, so that a prune cannot take away
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from docker import APIClient
@@ -18,11 +19,12 @@ from provisioners import startup
 from provisioners.docker import endpoints, names
 from provisioners.docker.drift import Drift, drift
 from provisioners.docker.engine import Engine, EngineRefusedError
+from provisioners.docker.modelling import modelled
 from provisioners.docker.parts import Parts
 from provisioners.docker.shares import Shares
 from provisioners.docker.sharing import revive
 from provisioners.docker.state import Container
-from splitter.contracts import StackOrder
+from splitter.contracts import RunningProject, StackOrder
 from splitter.errors import StackError
 from splitter.template import MountType, Service
 
@@ -37,6 +39,9 @@ PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 NUMBER = "com.docker.compose.container-number"
 ONE_OFF = "com.docker.compose.oneoff"
+WORKING_DIR = "com.docker.compose.project.working_dir"
+CONFIG_FILES = "com.docker.compose.project.config_files"
+CALLED = "its name is what `docker compose ls` calls it, and it must be up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,24 @@ class Adopting:
         self._parts = parts
         self._installation = installation
 
+    async def described(self, project: str) -> RunningProject:
+        """Return the files of a project, where they are here, and the template that its containers stand for."""
+        found = await self._containers(project)
+        if not found:
+            raise StackError(f"there is no container of Compose project {project} on the engine; {CALLED}")
+        images = {str(each["Image"]): await self._image(str(each["Image"])) for all_ in found.values() for each in all_}
+        labels = next(iter(found.values()))[0]["Config"]["Labels"]
+        directory = str(labels.get(WORKING_DIR) or "/")
+        files = [str(Path(directory, each)) for each in str(labels.get(CONFIG_FILES) or "").split(",") if each]
+        are_here = await asyncio.to_thread(lambda: all(Path(each).is_file() for each in files))
+        known = {id_: image for id_, image in images.items() if image is not None}
+        return RunningProject(tuple(files) if are_here else (), modelled(project, directory, found, known))
+
     async def problems(self, order: StackOrder) -> list[str]:
         """Return why the project of `order` cannot be taken over."""
         project = await self._project(order)
         if not any(project.containers.values()):
-            called = "its name is what `docker compose ls` calls it, and it must be up"
-            return [f"there is no container of Compose project {project.name} on the engine; {called}"]
+            return [f"there is no container of Compose project {project.name} on the engine; {CALLED}"]
         services, jobs = order.template.services, startup.jobs(order.template.services)
         found = [
             f"service {name} has no container in project {project.name}: bring it up (docker compose up -d {name}), or "
@@ -153,6 +170,13 @@ class Adopting:
 
     async def _project(self, order: StackOrder) -> Project:
         name = order.placement.adopted
+        by_service = await self._containers(name)
+        known = {service: tuple(each) for service, each in by_service.items() if service in order.template.services}
+        strangers = [_name(each) for service, all_ in by_service.items() if service not in known for each in all_]
+        return Project(name, known, tuple(sorted(strangers)))
+
+    async def _containers(self, name: str) -> dict[str, list[Mapping[str, Any]]]:
+        """Return the containers of a project by service, as inspected, in the order of their numbers."""
         filters = {"label": [f"{PROJECT}={name}"]}
         listed = await self._engine.read(
             "list containers", lambda client: list(client.containers(all=True, filters=filters))
@@ -162,9 +186,7 @@ class Adopting:
         by_service: dict[str, list[Mapping[str, Any]]] = {}
         for container in sorted(found, key=_number):
             by_service.setdefault(container["Config"]["Labels"].get(SERVICE, ""), []).append(container)
-        known = {service: tuple(each) for service, each in by_service.items() if service in order.template.services}
-        strangers = [_name(each) for service, all_ in by_service.items() if service not in known for each in all_]
-        return Project(name, known, tuple(sorted(strangers)))
+        return by_service
 
     async def _inspect(self, container: str) -> dict[str, Any]:
         return await self._engine.read("inspect a container", lambda client: client.inspect_container(container))

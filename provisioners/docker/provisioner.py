@@ -26,7 +26,7 @@ from provisioners.docker.state import Container
 from provisioners.docker.watching import Watch, stack_of
 from provisioners.finish import finish
 from splitter.change.engines import is_stateful
-from splitter.contracts import Finding, FoundStack, StackChange, StackOrder
+from splitter.contracts import Finding, FoundStack, RunningProject, StackChange, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import Facts
 from splitter.model import Stack, StackId
@@ -78,6 +78,9 @@ class DockerProvisioner:
 
     async def survey(self, order: StackOrder) -> Sequence[str]:
         return await self._adopting.survey(order) if order.placement.adopted else ()
+
+    async def project(self, name: str) -> RunningProject:
+        return await self._adopting.described(name)
 
     async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
         return await facts(self._engine, self._parts, live, before, after)

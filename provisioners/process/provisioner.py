@@ -25,7 +25,7 @@ from provisioners.process.ports import free_ports
 from provisioners.process.processes import Children, Member
 from provisioners.process.records import Records, Run, StackRecord, missing
 from provisioners.process.supervision import Supervision, order_of
-from splitter.contracts import Clock, Finding, FoundStack, StackChange, StackDied, StackOrder
+from splitter.contracts import Clock, Finding, FoundStack, RunningProject, StackChange, StackDied, StackOrder
 from splitter.errors import EngineError, StackError
 from splitter.facts import NO_FACTS, Facts
 from splitter.model import Stack, StackId
@@ -67,6 +67,10 @@ class ProcessProvisioner:
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Nothing is taken over here."""
         return ()
+
+    async def project(self, name: str) -> RunningProject:
+        """Nothing is taken over here."""
+        raise StackError(f"{name}: plain processes cannot be adopted, only a Compose project on a Docker engine can")
 
     async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
         """Nothing is known: programs have no images, and what they write is not ours to weigh."""

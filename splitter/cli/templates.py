@@ -79,6 +79,8 @@ def _template(wanted: _Wanted, config: Path | None, named: str | None) -> Templa
     loaded = load_config(path)
     app = loaded.apps[calls.choose(loaded.apps, named)]
     chosen = [str(file.absolute()) for file in wanted.files] or list(app.template_files)
+    if not chosen:
+        raise OperatorError(f"{app.name} adopts a running project and names no template; name the files")
     return daemon.read_template(app, loaded.inline_templates, chosen, wanted.variables, wanted.profiles, wanted.loader)
 
 

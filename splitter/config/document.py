@@ -3,6 +3,8 @@
 The text under an option is its explanation in the reference and in the JSON Schema.  Defaults are those of the rooms'
 own options; `building` turns a document into them.  Here stand the checks of one section; what concerns several is in
 `checks`.
+
+Long because whoever writes a file finds all that may stand in it on one page, in the order of the reference.
 """
 
 import re
@@ -232,7 +234,8 @@ class App(Section):
     provisioner: Literal["docker", "process", "static"]
     """What makes the stacks: containers, child processes, or nobody (`static`: the servers run already)."""
     template: Texts = Field((), max_length=TEMPLATE_FILES_MAX)
-    """The Compose file of the first live stack, or several, merged in order. A deploy names its own files."""
+    """The Compose file of the first live stack, or several, merged in order. A deploy names its own files. With
+    `adopt: true` it may be left out: then the project's own files count, or, if they are not here, what runs."""
     static: StaticTemplate | None = None
     """With `provisioner: static`, the servers themselves, instead of a template."""
     loader: Literal["builtin", "compose-cli"] = "builtin"
@@ -288,7 +291,7 @@ class App(Section):
             return [(("loader",), "docker compose knows no servers that run already; write builtin, or remove it")]
         if self.static is not None and self.template:
             return [(("static",), "both template and static say where the servers are; keep one of them")]
-        if self.static is None and not self.template:
+        if self.static is None and not self.template and not (self.adopt and self.provisioner == "docker"):
             example = "static: and its services" if self.provisioner == "static" else "template: compose.yaml"
             return [((), f"has no template; write for example {example}")]
         return []

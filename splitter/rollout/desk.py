@@ -101,15 +101,29 @@ class Desk:
     async def adopt(self, project: str, by: str) -> tuple[StackId, Sequence[str]]:
         """Take over a running project as the live stack; return its id and what there is to know about it."""
         self._check_adopt()
-        template = await asyncio.to_thread(self._reader, self._app.template_files, {})
+        template, told = await self._adopted_template(project)
         record = self._first_record(template, project)
         order = self._stacks.ordered(record, "", self._app.rollout.provision_deadline_s, template)
         found = await self._stacks.check(order)
         if refusals := [each.sentence for each in found if each.is_refusal]:
             raise RefusedError(f"{project} cannot be adopted: " + "; ".join(refusals))
-        said = [*await self._stacks.survey(order), *(each.sentence for each in found)]
+        said = [*told, *await self._stacks.survey(order), *(each.sentence for each in found)]
         await self._inbox.ask(partial(self._adopt, record, template, by, said))
         return record.id, said
+
+    async def _adopted_template(self, project: str) -> tuple[Template, list[str]]:
+        """Return the template of a project that is adopted, and where it is from if the configuration names none."""
+        if self._app.template_files:
+            return await asyncio.to_thread(self._reader, self._app.template_files, {}), []
+        found = await self._stacks.project(project)
+        if found.files:
+            template = await asyncio.to_thread(self._reader, found.files, {})
+            return template, [f"its template is the project's own: {', '.join(found.files)}"]
+        told = (
+            "no file of the project is here, so its template was read off its containers: what only a file says "
+            "(builds, secrets, hooks) is not in it, and shows as a change in the first deploy"
+        )
+        return found.template, [told]
 
     async def command(self, command: Command, by: str, why: str, change_set: str) -> None:
         """Carry out what a person orders."""

@@ -22,6 +22,7 @@ from splitter.contracts import (
     Finding,
     FoundStack,
     Provisioner,
+    RunningProject,
     StackDied,
     StackMoved,
     StackOrder,
@@ -144,6 +145,10 @@ class Stacks:
     async def survey(self, order: StackOrder) -> Sequence[str]:
         """Return what an operator should know before `order` takes a running project over."""
         return await self._provisioner.survey(order)
+
+    async def project(self, name: str) -> RunningProject:
+        """Return what is known of a running project."""
+        return await self._provisioner.project(name)
 
     async def facts(self, live: StackId, before: Template, after: Template) -> Facts:
         """Return what is known of `live`, made of `before`, and of the images of `after`."""

@@ -102,6 +102,17 @@ class TestStaticTemplate:
         ]
 
 
+class TestAdoption:
+    def test_needs_no_template(self) -> None:
+        """
+        A running project brings its own; whoever makes the first stack must be told of what.
+        """
+        bare = GOOD.replace("    template: compose.yaml\n", "")
+
+        assert read(bare.replace("routes:", "adopt: true\n    routes:")).apps["shop"].template_files == ()
+        assert "has no template" in mistakes(bare)[0]
+
+
 class TestFolder:
     def test_on_the_host_is_an_absolute_path(self) -> None:
         """

@@ -109,7 +109,7 @@ class Stage:
             AppOptions(
                 name=APP,
                 provisioner="fake",
-                template_files=(self.template_file,),
+                template_files=(self.template_file,) if self.template_file else (),
                 routes=(RouteRule(APP, "", "/", "web", 8000),),
                 rollout=self.options,
                 judge=self.judge,

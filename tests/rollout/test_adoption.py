@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from splitter.errors import RefusedError
-from tests.rollout.stage import LIVE, Stage, opened
+from splitter.contracts import RunningProject
+from splitter.errors import RefusedError, StackError
+from tests.rollout.stage import LIVE, Stage, opened, template
 
 
 @pytest.fixture
@@ -42,6 +43,42 @@ class TestAdoption:
         assert stage.serves == {LIVE: 100}
         ordered = next(event for event in await stage.events() if event.kind == "live_ordered")
         assert ordered.data["survey"] == ["project old is as its template says"]
+
+    async def test_without_a_template_takes_the_project_s_own(self) -> None:
+        """
+        A configuration that names no file has the project's read, where they are here; what was taken is told.
+        """
+        async with opened(waits_for_adoption=True, template_file="") as stage:
+            await stage.start()
+            await stage.clock.rest()
+            model = template(2)
+            stage.engine.project = RunningProject(("/srv/shop/v1.yaml",), model)
+
+            _, said = await stage.controller.adopt("old", "ann")
+            await stage.until_ready()
+
+            (made,) = stage.provisioner.created
+            assert said[0] == "its template is the project's own: /srv/shop/v1.yaml"
+            assert made.template == template(1)
+
+    async def test_without_any_file_takes_what_runs(self) -> None:
+        """
+        Where no file is left, the template is what the containers say, and it is told what that lacks.
+        """
+        async with opened(waits_for_adoption=True, template_file="") as stage:
+            await stage.start()
+            await stage.clock.rest()
+            model = template(2)
+            with pytest.raises(StackError, match="there is no container of Compose project old"):
+                await stage.controller.adopt("old", "ann")
+            stage.engine.project = RunningProject((), model)
+
+            _, said = await stage.controller.adopt("old", "ann")
+            await stage.until_ready()
+
+            (made,) = stage.provisioner.created
+            assert said[0].startswith("no file of the project is here, so its template was read off its containers")
+            assert made.template == model
 
     async def test_is_remembered(self, stage: Stage) -> None:
         """

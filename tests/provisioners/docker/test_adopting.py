@@ -10,9 +10,9 @@ from docker import APIClient
 
 from provisioners.docker import DockerProvisioner
 from splitter.errors import StackError
-from splitter.model import StackId
+from splitter.model import ServicePort, StackId
 from splitter.placement import Placement, VolumeMode
-from splitter.template import Mount, MountType, Network, Template, Volume
+from splitter.template import Attachment, Mount, MountType, Network, Template, Volume
 from tests.provisioners.docker.conftest import MakeProvisioner, traces
 from tests.provisioners.docker.stage import APP, IMAGE, WEB, ask, endpoint, heard, order, server, soon, template
 
@@ -186,6 +186,30 @@ class TestAdoption:
         assert f"{compose.project}-extra-1 is not in the template and is left alone" in lines
         (missing,) = problems
         assert missing.sentence.startswith(f"service worker has no container in project {compose.project}")
+
+    async def test_can_do_without_a_file(
+        self, app: str, provisioner: DockerProvisioner, compose: Compose, client: APIClient
+    ) -> None:
+        """
+        A template that was read off a project is what its containers are, so it can be adopted, and copied, by that.
+        """
+        compose.up("web", "db", "worker")
+        found = await provisioner.project(compose.project)
+        placement = Placement(adopted=compose.project, singletons=("worker",))
+        wanted = order(app, found.template, ServicePort("web", 8000), placement=placement)
+
+        said = await provisioner.survey(wanted)
+        live = await provisioner.create(wanted, quiet)
+
+        assert found.files == ()
+        assert [line for line in said if "is in sync" in line or "is modified" in line] == [
+            f"{name}: {compose.project}-{name}-1 is in sync" for name in ("db", "web", "worker")
+        ]
+        (web, db) = (found.template.services[name] for name in ("web", "db"))
+        assert (web.image, web.command) == (IMAGE, (*APP, "serve"))
+        assert (web.environment, web.networks) == ({"SPLITTER_STACK": compose.project}, (Attachment("default"),))
+        assert db.mounts == (Mount(MountType.VOLUME, "/data", "data"),)
+        assert await soon(heard(endpoint(live, ServicePort("web", 8000)), "/stack")) == compose.project
 
     async def test_needs_a_project(self, app: str, provisioner: DockerProvisioner) -> None:
         """

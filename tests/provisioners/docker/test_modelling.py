@@ -1,0 +1,172 @@
+from typing import Any
+
+from provisioners.docker.modelling import modelled
+from splitter.change.canonical import from_json, to_json
+from splitter.template import (
+    Attachment,
+    Condition,
+    Dependency,
+    Healthcheck,
+    Limits,
+    Logging,
+    Mount,
+    MountType,
+    Network,
+    Port,
+    Service,
+    Template,
+    Volume,
+)
+
+ANONYMOUS = "ab" * 32
+IMAGE: dict[str, Any] = {
+    "Config": {
+        "Cmd": ["serve"],
+        "Env": ["PATH=/bin", "MODE=prod"],
+        "User": "app",
+        "WorkingDir": "/app",
+        "Labels": {"maintainer": "ann"},
+        "ExposedPorts": {"8000/tcp": {}},
+        "Healthcheck": {"Test": ["CMD", "true"]},
+    }
+}
+
+
+def container(*, config: Any = None, host: Any = None, **keys: Any) -> dict[str, Any]:
+    """Return a container of `IMAGE` as the engine shows it."""
+    own = {**IMAGE["Config"], "Image": "web:1", "Hostname": "c0ffee", "StopTimeout": None}
+    return {
+        "Id": "c0ffee" * 10,
+        "Name": "/old-web-1",
+        "Image": "sha256:1",
+        "Config": own | (config or {}),
+        "HostConfig": {"NetworkMode": "old_default", "RestartPolicy": {"Name": ""}} | (host or {}),
+        "NetworkSettings": {"Networks": {"old_default": {"Aliases": ["web", "old-web-1", "c0ffeec0ffee"]}}},
+        "Mounts": [],
+        **keys,
+    }
+
+
+def read(*found: dict[str, Any]) -> Template:
+    return modelled("old", "/srv/old", {"web": found}, {"sha256:1": IMAGE})
+
+
+def web(*found: dict[str, Any]) -> Service:
+    return read(*found).services["web"]
+
+
+class TestService:
+    def test_leaves_to_the_image_what_is_the_image_s(self) -> None:
+        """
+        A container that asks for nothing is a service of its image, in the project's own network.
+        """
+        assert web(container()) == Service(name="web", image="web:1", networks=(Attachment("default"),))
+
+    def test_says_what_is_its_own(self) -> None:
+        """
+        Command, variables, user, labels, health, ports and policy that the image does not have are the service's.
+        """
+        labels = {"maintainer": "ann", "tier": "front", "com.docker.compose.depends_on": "db:service_healthy:true"}
+        found = web(
+            container(
+                config={
+                    "Cmd": ["work"],
+                    "Env": ["PATH=/bin", "MODE=test", "A=1"],
+                    "User": "root",
+                    "Labels": labels,
+                    "ExposedPorts": {"8000/tcp": {}, "9000/tcp": {}},
+                    "Healthcheck": {"Test": ["CMD", "check"], "Interval": 2_000_000_000, "Retries": 5},
+                    "StopTimeout": 3,
+                    "Hostname": "front",
+                },
+                host={
+                    "PortBindings": {"8000/tcp": [{"HostIp": "", "HostPort": "80"}]},
+                    "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+                    "LogConfig": {"Type": "local", "Config": {"max-size": "1m"}},
+                    "Memory": 2**30,
+                    "NanoCpus": 1_500_000_000,
+                    "PidsLimit": 0,
+                    "ShmSize": 67108864,
+                },
+            )
+        )
+
+        assert found == Service(
+            name="web",
+            image="web:1",
+            command=("work",),
+            environment={"A": "1", "MODE": "test"},
+            user="root",
+            labels={"tier": "front"},
+            ports=(Port(8000, published="80"),),
+            expose=(9000,),
+            networks=(Attachment("default"),),
+            depends_on=(Dependency("db", Condition.HEALTHY, restart=True),),
+            healthcheck=Healthcheck(("CMD", "check"), interval_s=2.0, retries=5),
+            restart="on-failure:3",
+            stop_grace_s=3.0,
+            hostname="front",
+            limits=Limits(memory_bytes=2**30, cpus=1.5),
+            logging=Logging("local", {"max-size": "1m"}),
+        )
+
+    def test_has_as_many_replicas_as_there_are(self) -> None:
+        """
+        The containers of one service are its replicas.
+        """
+        assert web(container(), container(Name="/old-web-2")).replicas == 2
+
+    def test_of_an_image_that_is_gone_says_all(self) -> None:
+        """
+        Without the image nothing is left to it.
+        """
+        found = modelled("old", "/", {"web": [container()]}, {}).services["web"]
+
+        assert (found.command, found.user, found.expose) == (("serve",), "app", (8000,))
+
+
+class TestThings:
+    def test_of_the_project_have_keys_and_others_keep_their_names(self) -> None:
+        """
+        What Compose named by the project is the template's own; the rest is external.
+        """
+        place = {"Aliases": ["web", "shop"], "IPAMConfig": {"IPv4Address": "10.1.0.9"}}
+        mounts = [
+            {"Type": "volume", "Name": "old_data", "Destination": "/data", "RW": True},
+            {"Type": "volume", "Name": "backup", "Destination": "/backup", "RW": False},
+            {"Type": "volume", "Name": ANONYMOUS, "Destination": "/cache", "RW": True},
+            {"Type": "bind", "Source": "/srv/conf", "Destination": "/conf", "RW": False},
+        ]
+        found = read(
+            container(
+                host={"Tmpfs": {"/tmp": "size=1m,mode=1777"}},
+                NetworkSettings={"Networks": {"edge": place, "old_default": {"Aliases": None}}},
+                Mounts=mounts,
+            )
+        )
+
+        assert found.networks == {
+            "edge": Network("edge", name="edge", external=True),
+            "default": Network("default"),
+        }
+        assert found.volumes == {"backup": Volume("backup", name="backup", external=True), "data": Volume("data")}
+        assert found.services["web"].networks == (
+            Attachment("edge", ("shop",), ipv4_address="10.1.0.9"),
+            Attachment("default"),
+        )
+        assert found.services["web"].mounts == (
+            Mount(MountType.VOLUME, "/backup", "backup", read_only=True),
+            Mount(MountType.VOLUME, "/cache"),
+            Mount(MountType.BIND, "/conf", "/srv/conf", read_only=True),
+            Mount(MountType.VOLUME, "/data", "data"),
+            Mount(MountType.TMPFS, "/tmp", options=("size=1m", "mode=1777")),
+        )
+
+    def test_can_be_kept_in_a_journal(self) -> None:
+        """
+        A model is a template like any other: it has a digest, and is read back as it was.
+        """
+        found = read(container())
+
+        assert found == from_json(to_json(found))
+        assert found.digest == read(container()).digest != read(container(), container()).digest
