@@ -40,8 +40,7 @@ def replay_files(
 def _opened(path: Path) -> Iterator[TextIO]:
     """Open a text that may be compressed, whatever it is called."""
     with path.open("rb") as raw:
-        is_packed = raw.read(len(_GZIP)) == _GZIP
-        raw.seek(0)
+        is_packed = raw.peek(len(_GZIP)).startswith(_GZIP)  # a pipe cannot be sought in
         yield io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if is_packed else raw, encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ from splitter.judge.tick import Tick
 from splitter.judge.verdict import Action, Decision, Verdict
 from splitter.kpi import merge
 from splitter.limits import WEIGHT_TOTAL
-from splitter.model import Resources, Side, StackId, Window
+from splitter.model import Counts, Resources, Side, StackId, Window
 from splitter.resources import Uses, alike, whole
 from splitter.rollout.events import Kind
 from splitter.rollout.fed import Before, Fed, Row, coarse, decode, encode, encode_past, feed
@@ -146,12 +146,21 @@ class Analysis:
         kept = json.loads(text)
         judge = self._judges.from_state(from_mapping(rollout.analysis), kept["judge"])
         self._tick = kept["tick"]
+        live, shadow = (self._figures_of(kept, record.id) for record in (rollout.live, rollout.shadow))
         for row in map(decode, await self._journal.figures(self._app, rollout.id, first=kept["tick"])):
             self.decision = feed(judge, row)
             self._tick = row.tick.t + 1
+            live.count(row.tick.live or Counts(), None)
+            shadow.count(row.tick.shadow or Counts(), row.tick.pairs)
         self._judge = judge
         self._set_edges(rollout.live.id, rollout.shadow.id)
         return True
+
+    def _figures_of(self, kept: Mapping[str, Any], stack: StackId) -> Figures:
+        """Return the figures that were kept of a stack; an older daemon kept none."""
+        state = kept.get("figures", {}).get(stack)
+        self.figures[stack] = Figures.of_state(state) if state else Figures()
+        return self.figures[stack]
 
     def refresh(self, rollout: Rollout) -> dict[str, Any] | None:
         """Cut the edges anew where live has moved away from them; return what by, for the journal, or None."""
@@ -281,7 +290,9 @@ class Analysis:
 
     def _keep(self, rollout: str) -> None:
         assert self._judge is not None
-        text = json.dumps({"tick": self._tick, "judge": self._judge.state_dict()}, separators=(",", ":"))
+        figures = {stack: figures.state() for stack, figures in self.figures.items()}
+        kept = {"tick": self._tick, "judge": self._judge.state_dict(), "figures": figures}
+        text = json.dumps(kept, separators=(",", ":"))
         self._journal.keep_analysis(self._app, rollout, text)
 
 

@@ -5,14 +5,14 @@ Everything is made from values at the moment of asking; dates are ISO 8601 in UT
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median_low
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from splitter.buckets import Latency, quantile
 from splitter.judge.verdict import Forecast, KpiVerdict
 from splitter.kpi import merge, percentile, throughput
-from splitter.model import Pairs, Resources, StackId, Window
+from splitter.model import Counts, Pairs, Resources, StackId, Window
 from splitter.pairing import PAIRED, merged
 from splitter.phases import summed
 
@@ -127,7 +127,7 @@ class Status:
 
 
 class Figures:
-    """What one stack did since its split began.  Written once a tick."""
+    """What one stack did since its split began.  Written once a tick; its sums outlive the daemon."""
 
     def __init__(self) -> None:
         self._recent: deque[Window] = deque(maxlen=RECENT_WINDOWS)
@@ -144,6 +144,26 @@ class Figures:
         self._errors += window.counts.e5
         self._pairs = merged((self._pairs, window.pairs))
         self._copies.update(window.copies)
+
+    def count(self, counts: Counts, pairs: Pairs | None) -> None:
+        """Take the sums of a window that an earlier daemon closed."""
+        self._requests += counts.n
+        self._errors += counts.e5
+        self._pairs = merged((self._pairs, _untimed(pairs)))
+
+    def state(self) -> dict[str, Any]:
+        """Return the sums as plain values."""
+        pairs = asdict(_untimed(self._pairs) or Pairs())
+        return {"requests": self._requests, "errors": self._errors, "pairs": pairs, "copies": dict(self._copies)}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Self:
+        """Return the figures whose sums `state` holds."""
+        made = cls()
+        made._requests, made._errors = state["requests"], state["errors"]
+        made._pairs = Pairs(**{**state["pairs"], "latencies_us": ()})
+        made._copies.update(state["copies"])
+        return made
 
     @property
     def rps(self) -> float:
@@ -168,15 +188,16 @@ class Figures:
 
     def of(self, stack: StackId, *, is_up: bool, services: int, uses: Resources | None = None) -> StackStatus:
         """Return the figures as the status of `stack`."""
+        rate = self._errors / self._requests if self._requests else None
         if not self._recent:
-            return StackStatus(stack, is_up, services, uses=uses)
+            return StackStatus(stack, is_up, services, self._requests, rate, uses=uses)
         recent, phases = merge(self._recent), self._phases
         return StackStatus(
             id=stack,
             is_up=is_up,
             services=services,
             requests=self._requests,
-            error_rate=self._errors / self._requests if self._requests else None,
+            error_rate=rate,
             p50_us=percentile(recent, 0.5),
             p95_us=percentile(recent, 0.95),
             p99_us=percentile(recent, 0.99),
@@ -185,3 +206,8 @@ class Figures:
             uses=uses,
             phases={phase: PhaseStatus(quantile(each, 0.5), quantile(each, 0.99)) for phase, each in phases.items()},
         )
+
+
+def _untimed(pairs: Pairs | None) -> Pairs | None:
+    """Return pairs without their latencies, of which only those of late are shown."""
+    return replace(pairs, latencies_us=()) if pairs is not None else None

@@ -1,6 +1,9 @@
 """Traces are judged without a daemon."""
 
+import contextlib
 import gzip
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,25 @@ class TestReplay:
         assert ended.code == 2
         assert [value["decision"] for value in ended.values] == ["rollback"]
         assert ended.err.startswith(f"splitter: {torn}: line 31: no JSON")
+
+    @pytest.mark.parametrize("is_packed", [True, False])
+    def test_reads_what_comes_through_a_pipe(self, bad: Path, is_packed: bool) -> None:
+        """
+        `splitter judge replay <(splitter report --trace …)` has no file to go back in.
+        """
+        content = bad.read_bytes()
+        reader, writer = os.pipe()
+        sent = threading.Thread(target=lambda: write_all(writer, gzip.compress(content) if is_packed else content))
+        sent.start()
+
+        ended = typed("judge", "replay", f"/dev/fd/{reader}")
+
+        os.close(reader)
+        sent.join()
+        assert [value["decision"] for value in ended.values] == ["rollback"]
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of `content` and close; a reader that has read enough is fine."""
+    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb") as pipe:
+        pipe.write(content)

@@ -1292,6 +1292,32 @@ class TestStatus:
             assert status.deadline == "2026-01-01T00:02:35+00:00"
             assert json.loads(json.dumps(asdict(status)))["rollback_cost"]["level"] == "none"
 
+    async def test_shows_figures_of_the_whole_split_after_a_restart(self) -> None:
+        """
+        Requests and errors count since the split began, by whichever daemon.
+        """
+        async with staged() as stage:
+            stage.kpis.errors[SHADOW] = 1
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(7)  # the last two ticks are newer than what was kept of the judge
+            before = stage.controller.status()
+            await stage.kill()
+            await stage.start()
+            await stage.reach("SPLITTING")
+            await stage.clock.pass_(1)
+
+            after = stage.controller.status()
+
+            assert before.shadow is not None
+            assert after.shadow is not None
+            assert before.live is not None
+            assert after.live is not None
+            assert before.shadow.requests > 500
+            assert after.shadow.requests - before.shadow.requests in (0, 100, 200)  # some ticks have passed
+            assert after.live.requests - before.live.requests in (0, 100, 200)
+            assert after.shadow.error_rate == before.shadow.error_rate == 0.01
+
     async def test_reckons_with_the_share_of_the_step(self) -> None:
         """
         Ten times the share is ten times the requests, from the step on, whatever the last minute was like.

@@ -149,6 +149,9 @@ class TestMirroring:
             assert stage.state == "MIRRORING"
             assert stage.split is not None
             assert stage.split.mirroring == Mirroring(2_500, frozenset({b"GET"}))
+            mirror = stage.controller.status().mirror
+            assert mirror is not None
+            assert mirror.pairs == 25 * stage.judges.made[-1].age
             await stage.reach("SPLITTING", within_s=3)
             assert stage.judges.made[-1].age > 12
 
