@@ -51,6 +51,22 @@ class TestHotPath:
             assert tasks == [], f"proxy/{room}.py starts a task"
 
 
+class TestContributing:
+    def test_has_a_room_for_every_line(self) -> None:
+        """
+        The table that newcomers look into names every room, and none that is not there.
+        """
+        page = (ROOT / "CONTRIBUTING.md").read_text()
+        table = page.partition("| a line about … | goes to |")[2].partition("\n\n")[0]
+        places = " ".join(row.split("|")[2] for row in table.splitlines() if row)
+        named = {word.partition("/")[0] for word in re.findall(r"`([a-z0-9_/]+)`", places)}
+        rooms = {path.stem for path in (ROOT / "splitter").iterdir() if path.suffix == ".py" or path.is_dir()}
+        inside = {path.stem for path in SOURCES}
+
+        assert {room for room in rooms if not room.startswith("_")} - named == set()
+        assert named - rooms - inside - {"provisioners", "docker", "process"} == set()
+
+
 class TestReadme:
     def test_names_only_targets_that_exist(self) -> None:
         """
