@@ -13,6 +13,7 @@ from multiprocessing import Pool
 from benchmarks.judge.cost import cost_lines
 from benchmarks.judge.foresight import foresight_lines
 from benchmarks.judge.power import power_lines
+from benchmarks.judge.proof import proof_lines
 from benchmarks.judge.quiet import quiet_lines
 
 HOURS = 1_000
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for part in (
             quiet_lines(pool, hours, options.seed),
             power_lines(pool, runs, options.seed),
+            proof_lines(pool, runs, options.seed),
             foresight_lines(pool, runs, options.seed),
             cost_lines(),
         ):

@@ -68,6 +68,22 @@ def simulate(world: World, config: JudgeConfig, job: Job) -> Ending:
     return Ending(seconds, kpi, requests, ends)
 
 
+def decided(world: World, config: JudgeConfig, job: Job, share: float) -> tuple[Action, int]:
+    """Run one rollout at a share until it is decided; return how, and after how many seconds."""
+    traffic = Traffic(replace(world, share=lambda t: share), job.seed, job.shadow)
+    judge = Judge(config)
+    judge.calibrate(traffic.baseline())
+    edges = {side: judge.edges(side) for side in Side}
+    for t in range(job.seconds):
+        decision = judge.observe(traffic.tick(t, edges))
+        if decision.action is not Action.CONTINUE:
+            return decision.action, t + 1
+        edges = {side: judge.edges(side) for side in Side}
+        if t % REFRESH_EVERY == 0 and judge.is_stale:
+            judge.refresh(traffic.recent())
+    return Action.CONTINUE, job.seconds
+
+
 def _rules(judge: Judge) -> Sequence[Rule]:
     scale = judge.scale
     live, shadow = scale.live_us, scale.shadow_us

@@ -100,6 +100,7 @@ class Design:
         self._known = [_Estimate()] * self._quantities
         self._assumed: list[tuple[float | None, float | None]] = [(None, None)] * self._quantities
         self._due = 0  # quantities that are not estimated anew yet
+        self._dependent: list[int] = []  # quantities that have an effect
         # In the present tick.
         self._effects = [INDEPENDENT] * self._quantities
         self._apart = [INDEPENDENT] * self._quantities
@@ -155,12 +156,13 @@ class Design:
         elif self._due:
             self._due -= 1
             self._known[self._due] = self._estimate(self._due)
+            self._note_dependent()
 
     def estimate(self) -> None:
         """Estimate at once what the ticks to come would, one quantity each."""
         self._known = list(map(self._estimate, range(self._quantities)))
         self._due = 0
-        self._apply()
+        self._note_dependent()
 
     def inherit(self, other: "Design", nearest: Sequence[int]) -> None:
         """Take what `other`, of other edges, knew of heaps and of what is shared, for as long as it is not known here.
@@ -169,7 +171,7 @@ class Design:
         """
         for quantity, source in enumerate((0, 1, *(2 + place for place in nearest))):
             self._assumed[quantity] = other.surest(source)
-        self._apply()
+        self._note_dependent()
 
     def state(self) -> dict[str, Any]:
         """Return all that changes, as plain numbers."""
@@ -198,7 +200,7 @@ class Design:
         self._pace = float(state["pace"])
         self._known = [_Estimate(Spread(*each[:2]), Spread(*each[2:4]), *each[4:]) for each in state["known"]]
         self._assumed = [(clusters, apart) for clusters, apart in state["assumed"]]
-        self._apply()
+        self._note_dependent()
 
     def _reset(self) -> None:
         quantities = self._quantities
@@ -206,23 +208,28 @@ class Design:
         self._open = [[0.0] * size for size in (quantities, 2, quantities, 2, shadows, 2)]
         self._open_s = 0.0
 
+    def _note_dependent(self) -> None:
+        """Note which quantities have an effect at all: the others need no look in each tick."""
+        self._dependent = [place for place in range(self._quantities) if not self._is_independent(place)]
+        self._effects = [INDEPENDENT] * self._quantities
+        self._apart = [INDEPENDENT] * self._quantities
+        self._apply()
+
+    def _is_independent(self, quantity: int) -> bool:
+        return self._known[quantity].is_independent and self.surest(quantity)[0] in (None, 1.0)
+
     def _apply(self) -> None:
         """Work out the effects of the present tick."""
-        both = list(map(self._both, range(self._quantities)))
-        self._effects = [whole for whole, _ in both]
-        self._apart = [apart for _, apart in both]
+        for quantity in self._dependent:
+            self._effects[quantity], self._apart[quantity] = self._both(quantity)
 
     def _both(self, quantity: int) -> tuple[Effect, Effect]:
         """Return the effect on a quantity, and the part of it that the stacks do not share."""
         known = self._known[quantity]
         clusters, apart = self.surest(quantity)
-        if known.is_independent and (clusters is None or clusters == 1.0):
-            return INDEPENDENT, INDEPENDENT
         steady = max(known.assigned, clusters or 1.0)
         in_time_s, in_time_l = known.shadow.at(self._pace), known.live.phi
         whole = Effect(max(in_time_s, steady), in_time_l)
-        if whole == INDEPENDENT:
-            return INDEPENDENT, INDEPENDENT
         if apart is None or apart == 1.0:
             return whole, whole
         scaled = Effect(max(1.0 + apart * (in_time_s - 1.0), steady), 1.0 + apart * (in_time_l - 1.0))

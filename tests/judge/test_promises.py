@@ -67,17 +67,18 @@ class TestEqualStacks:
 
 
 class TestWorseStacks:
-    """At 50 requests a second, 5 % of them for the shadow; bounds are for the mean of eight runs."""
+    """At 50 requests a second, 5 % of them for the shadow; bounds are for the mean of eight runs,
+    75 requests of which are the warm-up: latencies do not count before it is over."""
 
     @pytest.mark.parametrize(
         ("shadow", "requests_max"),
         [
-            (Manners(failures=0.01), 1_100),
-            (Manners(failures=0.05), 120),
-            (Manners(slower=lambda us, _: 1.1 * us), 1_400),
+            (Manners(failures=0.01), 850),
+            (Manners(failures=0.05), 110),
+            (Manners(slower=lambda us, _: 1.1 * us), 1_000),
             (Manners(slower=lambda us, _: 2.0 * us), 150),
-            (Manners(slower=lambda us, _: 1.5 * us if us > 60_000 else us), 1_100),
-            (Manners(slower=lambda us, dice: 1e6 if dice.random() < 0.02 else us), 1_300),
+            (Manners(slower=lambda us, _: 1.5 * us if us > 60_000 else us), 800),
+            (Manners(slower=lambda us, dice: 1e6 if dice.random() < 0.02 else us), 330),
         ],
         ids=["errors 1 %", "errors 5 %", "slower by a tenth", "twice as slow", "p99 half as high again", "2 % at 1 s"],
     )

@@ -1,9 +1,12 @@
+import pytest
+
 from benchmarks.judge.power import CASES, divergence
 from benchmarks.judge.quiet import WORLDS
-from benchmarks.judge.runs import Job, simulate
+from benchmarks.judge.runs import Job, decided, simulate
 from benchmarks.judge.worlds import HONEST, Manners, Traffic, World
 from splitter.judge.calibration import Baseline
 from splitter.judge.config import profile
+from splitter.judge.verdict import Action
 from splitter.model import Counts, Side
 
 EDGES = {Side.LIVE: (20_000, 60_000), Side.SHADOW: (20_000, 60_000)}
@@ -46,7 +49,7 @@ class TestTraffic:
         """
         Where clients retry, failures are many and clients few.
         """
-        live, _ = totals(Traffic(WORLDS["clients that retry what fails"], 1), 240)
+        live, _ = totals(Traffic(WORLDS["clients that retry what fails"], 2), 480)
 
         assert live.e5 > 10 * live.e5u > 0
 
@@ -82,6 +85,34 @@ class TestSimulate:
         ending = simulate(World("w"), profile("default"), Job("w", "default", 1, 180, HONEST))
 
         assert ending.seconds is None
+
+
+class TestHardWorlds:
+    @pytest.mark.parametrize(
+        ("world", "seed"),
+        [
+            ("clients with heaps of slow requests", 115),
+            ("clients that retry what fails", 127),
+            ("so, and each on its own every 5 minutes", 3),
+        ],
+    )
+    def test_have_no_rollback_of_an_equal_stack(self, world: str, seed: int) -> None:
+        """
+        An hour in which single clients send heaps of requests, or a host stalls, is no reason to leave a stack.
+        """
+        ending = simulate(WORLDS[world], profile("default"), Job(world, "default", seed, 3_600))
+
+        assert ending.seconds is None
+
+    def test_are_no_obstacle_to_a_promotion_where_both_stacks_share_them(self) -> None:
+        """
+        Both stacks stall in the same seconds, once a minute: within the hour it is proven that they are alike.
+        """
+        world = "both stall at once 1–3 s a minute"
+
+        action, _ = decided(WORLDS[world], profile("default"), Job(world, "default", 2, 3_600), 0.25)
+
+        assert action is Action.PROMOTE
 
 
 class TestDivergence:
