@@ -217,14 +217,16 @@ class FieldReader:
         return False
 
     def read_connection(self, value: bytes) -> bool:
-        options = _COMMON_OPTIONS.get(value)
-        if options is None:
-            options = frozenset(filter(None, (option.strip(_OWS).lower() for option in value.split(b","))))
-            for option in options:
-                if not _TOKEN.fullmatch(option):
-                    raise self.refuse("an option of Connection is not a token")
-                if option in PROTECTED:
-                    raise self.refuse(f"Connection nominates {option.decode()}")
+        common = _COMMON_OPTIONS.get(value)
+        if common is not None and not self.options:  # the usual case
+            self.options = common
+            return False
+        options = frozenset(filter(None, (option.strip(_OWS).lower() for option in value.split(b","))))
+        for option in options:
+            if not _TOKEN.fullmatch(option):
+                raise self.refuse("an option of Connection is not a token")
+            if option in PROTECTED:
+                raise self.refuse(f"Connection nominates {option.decode()}")
         self.options |= options
         if not options <= _CONNECTION_OPTIONS:
             self._nominates = True

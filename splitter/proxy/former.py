@@ -1,7 +1,8 @@
 """What was found out about requests that came before: clients send the same field lines again and again.
 
 Rule 1: what is remembered follows from the exact bytes of the field lines and their HTTP version, and, where it says
-so, from who sent them and from the route.  So a request that is known goes out as if it were not.
+so, from who sent them and from the route; and from options that stay while the gateway lives.  So a request that is
+known goes out as if it were not.
 Rule 2: it is bounded, in number and in bytes.  Whoever floods it with lines that do not come again makes others be read
 anew, as if it were not there.
 Rule 3: field lines hold cookies and passwords.  Shared are only those that have come twice; what nobody sends any more
