@@ -94,10 +94,14 @@ SECRET_VALUES_MAX = 1_000  # of variables that secrets hold, remembered while th
 
 # --- Templates ---------------------------------------------------------------------------------------------------
 TEMPLATE_BYTES_MAX = 2 * 1024 * 1024
-TEMPLATE_NODES_MAX = 100_000  # after aliases are expanded: a "billion laughs" file ends here
+TEMPLATE_NODES_MAX = 100_000  # of all files, with aliases and bases written out: a "billion laughs" file ends here
+TEMPLATE_TEXT_MAX = 16 * 1024 * 1024  # characters of all values once variables are replaced: they multiply as well
 TEMPLATE_DEPTH_MAX = 64  # Compose needs eight; recursion over a file stays far below Python's own bound
 TEMPLATE_FILES_MAX = 64
 SERVICES_MAX = 1_000
+REPLICAS_MAX = 1_000  # of one service, each a container
+PORTS_MAX = 65_535  # of one service: ranges are written out
+DOTENV_PROBLEMS_MAX = 100  # told of one file of variables; a file that is none at all has no end of them
 INTERPOLATION_DEPTH_MAX = 32
 EXTENDS_DEPTH_MAX = 32
 INCLUDE_DEPTH_MAX = 16

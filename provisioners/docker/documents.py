@@ -71,6 +71,8 @@ def problems(
 
 
 def is_mounted(grant: Grant, document: Document) -> bool:
+    if ":" in document.file + grant.target:
+        return False  # the colon would end the path where a mount is written
     return bool(document.file) and grant.uid is None and grant.gid is None and grant.mode is None
 
 

@@ -84,7 +84,7 @@ def _mounts(
         kinds[mount.type].append(mount)
     plain = [mount for mount in kinds[MountType.TMPFS] if not mount.options]
     options = {mount.target: _tmpfs(mount) for mount in kinds[MountType.TMPFS] if mount.options}
-    short = [mount for mount in kinds[MountType.BIND] if mount.create_host_path and not mount.recursive]
+    short = [mount for mount in kinds[MountType.BIND] if _is_short(mount)]
     long = [mount for mount in kinds[MountType.BIND] if mount not in short]
     mounts = [_mount(order, identity, mount) for mount in (*kinds[MountType.VOLUME], *plain)]
     mounts += [_folder(mount, version) for mount in long] + [_image(mount) for mount in kinds[MountType.IMAGE]]
@@ -137,6 +137,11 @@ def _folder(mount: Mount, version: str) -> EngineMount:
         options["CreateMountpoint"] = True
     made["BindOptions"] = options
     return made
+
+
+def _is_short(mount: Mount) -> bool:
+    """Return whether a folder's mount can be said in the short form, whose parts are told apart by colons."""
+    return mount.create_host_path and not mount.recursive and ":" not in mount.source + mount.target
 
 
 def _bind(mount: Mount) -> str:

@@ -12,6 +12,7 @@ from splitter.change import keys
 from splitter.change.devices import read_requests
 from splitter.change.quantities import size_bytes, whole_bytes
 from splitter.change.shapes import Fields, Value
+from splitter.limits import REPLICAS_MAX
 from splitter.template import BlockIo, DeviceRate, Limits, Service, Ulimit
 
 N = TypeVar("N", int, float)
@@ -54,8 +55,8 @@ def _check_mode(deploy: Fields) -> None:
 
 
 def _replicas(found: Fields, deploy: Fields) -> int:
-    scale = found.read("scale", lambda value: value.number(1), None)
-    replicas = deploy.read("replicas", lambda value: value.number(1), None)
+    scale = found.read("scale", lambda value: value.number(1, most=REPLICAS_MAX), None)
+    replicas = deploy.read("replicas", lambda value: value.number(1, most=REPLICAS_MAX), None)
     if scale is not None and replicas is not None and scale != replicas:
         found["scale"].problem(f"scale is {scale}, deploy.replicas is {replicas}; write one of them")
     return next((count for count in (scale, replicas) if count is not None), 1)

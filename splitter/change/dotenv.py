@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from splitter.change.interpolation import Interpolator
 from splitter.change.positions import Place
 from splitter.errors import Problem, ProblemsError
-from splitter.limits import TEMPLATE_BYTES_MAX
+from splitter.limits import DOTENV_PROBLEMS_MAX, TEMPLATE_BYTES_MAX
 
 _ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(?:(=)[ \t]*|(?=#|\n|\Z))", re.ASCII)
 _BLANK = re.compile(r"[ \t\r]*(?:#[^\n]*)?(?:\n|\Z)")
@@ -53,7 +53,7 @@ class _Reader:
         self._position = 0
 
     def read(self) -> None:
-        while self._position < len(self._text):
+        while self._position < len(self._text) and len(self.problems) < DOTENV_PROBLEMS_MAX:
             if blank := _BLANK.match(self._text, self._position):
                 self._position = max(blank.end(), self._position + 1)
             elif assignment := _ASSIGNMENT.match(self._text, self._position):

@@ -10,23 +10,27 @@ from dataclasses import dataclass, replace
 from splitter.change import keys
 from splitter.change.folders import Folders, folder_of, resolved
 from splitter.change.merge import merge
-from splitter.change.positions import Entry, MapNode, Node
+from splitter.change.positions import Entry, MapNode, Node, size
 from splitter.change.rebasing import rebased_service
 from splitter.change.shapes import Report, Value
 from splitter.change.spelling import nearest
-from splitter.limits import EXTENDS_DEPTH_MAX
+from splitter.limits import EXTENDS_DEPTH_MAX, TEMPLATE_NODES_MAX
 
 Step = tuple[str, str]
 """A file and a service of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Extender:
-    """Resolves the chains of one template.  `open_file` returns a file's root, or None after reporting why not."""
+    """Resolves the chains of one template.  `open_file` returns a file's root, or None after reporting why not.
+
+    `written` counts the values of all bases so far: a large base that many services extend is many times as large.
+    """
 
     open_file: Callable[[str], MapNode | None]
     folders: Folders
     report: Report
+    written: int = 0
 
     def resolve(self, root: MapNode, file: str) -> MapNode:
         """Return `root` with every service that extends another laid over it."""
@@ -79,6 +83,10 @@ class Extender:
             value.problem(
                 f"there is no service {wanted!r} in {base_file}{f'; did you mean {closest!r}?' * bool(closest)}"
             )
+            return None
+        self.written += size(node)
+        if self.written > TEMPLATE_NODES_MAX:
+            value.problem(f"more than {TEMPLATE_NODES_MAX} values once bases are written out")
             return None
         settled = merge(None, self._service(base_root, base_file, wanted, node, chain), ("services", wanted))
         if settled is None or base_file == file:

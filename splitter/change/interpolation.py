@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from splitter.change.positions import ListNode, MapNode, Node, Path, ScalarNode
 from splitter.errors import Problem
-from splitter.limits import INTERPOLATION_DEPTH_MAX
+from splitter.limits import INTERPOLATION_DEPTH_MAX, TEMPLATE_TEXT_MAX
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OPERATOR = re.compile(r":-|:\?|:\+|-|\?|\+")
@@ -29,10 +29,18 @@ class Interpolator:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.unset: dict[str, None] = {}
         self._environment = environment
+        self._room = TEMPLATE_TEXT_MAX
 
     def text(self, text: str) -> str:
         """Return `text` with its variables replaced.  Raises ValueError with a sentence about what is wrong."""
         return self._replace(text, 0)
+
+    def _take(self, value: str) -> str:
+        """Return the value of a variable.  Raises ValueError where all together have become too long."""
+        self._room -= len(value)
+        if self._room < 0:
+            raise ValueError(f"more than {TEMPLATE_TEXT_MAX} characters once variables are replaced")
+        return value
 
     def node(self, node: Node, path: Path, problems: list[Problem]) -> Node:
         """Return `node` with every text value below it interpolated; mistakes are added to `problems`."""
@@ -100,7 +108,7 @@ class Interpolator:
         if operator.endswith("+"):
             return self._replace(operand, depth + 1) if is_given else ""
         if is_given:
-            return value or ""
+            return self._take(value or "")
         if operator.endswith("?"):
             message = self._replace(operand, depth + 1)
             raise ValueError(f"the variable {name} must be set{': ' + message if message else ''}")
@@ -111,7 +119,7 @@ class Interpolator:
         if value is None:
             self.unset.setdefault(name)
             return ""
-        return value
+        return self._take(value)
 
 
 def _closing_brace(text: str, opening: int) -> int:

@@ -32,6 +32,7 @@ from splitter.template import Document, MountType, Network, Service, Template, V
 
 T = TypeVar("T")
 
+_NAME = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
 PROFILES = "COMPOSE_PROFILES"
 ALL_PROFILES = "*"
@@ -220,7 +221,12 @@ class _Resources:
 
 
 def _entries(found: Fields, key: str) -> dict[str, Value]:
-    return found.read(key, Value.entries, {})
+    """Return the resources of one kind, by name; a name that no engine takes is a mistake."""
+    entries: dict[str, Value] = found.read(key, Value.entries, {})
+    for name, value in entries.items():
+        if _NAME.fullmatch(name) is None:
+            value.key_problem(f"{name!r} is not a name for one of the {key}; use letters, digits, '.', '_' and '-'")
+    return entries
 
 
 def _only(resources: Mapping[str, T], used: set[str]) -> dict[str, T]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from splitter.change import keys, labels
 from splitter.change.documents import read_mode
 from splitter.change.external import read_external
-from splitter.change.folders import Folders, resolved
+from splitter.change.folders import Folders, is_of_windows, resolved
 from splitter.change.quantities import size_bytes, whole_bytes
 from splitter.change.shapes import Fields, Value
 from splitter.template import Mount, MountType, Volume, VolumesFrom
@@ -200,6 +200,8 @@ def is_path(source: str) -> bool:
 
 def parse_mount(text: str, folders: Folders) -> Mount:
     """Return the mount that `text` stands for.  Raises ValueError with a sentence."""
+    if is_of_windows(text) and text[1:3] != ":/":  # a volume of one letter may be mounted anywhere
+        raise ValueError(f"{text!r} begins with a path of Windows; write it as the engine's host has it")
     parts = text.split(":")
     if len(parts) > 3 or not all(parts):
         raise ValueError(f"{text!r} is not a mount; write source:target or source:target:ro")

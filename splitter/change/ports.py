@@ -6,6 +6,7 @@ from functools import partial
 
 from splitter.change import keys
 from splitter.change.shapes import Value
+from splitter.limits import PORTS_MAX
 from splitter.template import Port
 
 PORT_MAX = 65_535
@@ -15,8 +16,12 @@ _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 
 def read_ports(value: Value) -> tuple[Port, ...]:
     """Return the ports of a service, in either form, sorted."""
-    read = [_long_port(item) if item.is_mapping else item.parse(parse_ports, ()) for item in value.items()]
-    unique = {port for ports in read for port in ports}
+    unique: set[Port] = set()
+    for item in value.items():
+        unique.update(_long_port(item) if item.is_mapping else item.parse(parse_ports, ()))
+        if len(unique) > PORTS_MAX:
+            item.problem(f"more than {PORTS_MAX} ports; no service has so many")
+            return ()
     return tuple(sorted(unique, key=lambda port: (port.target, port.protocol, port.published, port.host_ip)))
 
 

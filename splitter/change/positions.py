@@ -19,6 +19,9 @@ from splitter.change.scalars import TAGGED, ScalarValue, resolve
 from splitter.errors import Problem, ProblemsError
 from splitter.limits import TEMPLATE_BYTES_MAX, TEMPLATE_DEPTH_MAX, TEMPLATE_NODES_MAX
 
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+"""An end of text for programs, and halves of characters: YAML can escape them, nothing can take them."""
+
 Path: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys of mappings and positions in lists, from the root."""
 
@@ -121,6 +124,20 @@ def dotted(path: Path) -> str:
         else:
             text += f'["{part}"]'
     return text
+
+
+def size(node: Node) -> int:
+    """Return of how many values the tree at `node` is made; what aliases share counts wherever it stands."""
+    return _size(node, {})
+
+
+def _size(node: Node, known: dict[int, int]) -> int:
+    if isinstance(node, ScalarNode):
+        return 1
+    if id(node) not in known:
+        below = node.items if isinstance(node, ListNode) else [entry.value for entry in node.entries.values()]
+        known[id(node)] = 1 + sum(_size(each, known) for each in below)
+    return known[id(node)]
 
 
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Place, Node]]:
@@ -249,6 +266,9 @@ class _Builder:
         value: ScalarValue = resolve(event.value) if is_plain else event.value
         if event.tag is not None and event.tag.startswith(_YAML_TAG):
             value = self._convert(event.tag.removeprefix(_YAML_TAG), event.value, place)
+        if unusable := _UNUSABLE.search(event.value):
+            message = f"the character {unusable[0]!r} is in no text that a program can be given; remove it"
+            self.problems.append(place.problem(self._path(), message))
         built = _Built(ScalarNode(place, value, event.value, tag))
         if event.anchor is not None:
             self._anchors[event.anchor] = built

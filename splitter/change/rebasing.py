@@ -7,7 +7,7 @@ the reader to say what is wrong with it.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from splitter.change.folders import Folders, is_elsewhere
+from splitter.change.folders import Folders, is_elsewhere, is_of_windows
 from splitter.change.mounts import is_path
 from splitter.change.networks import SERVICE_PREFIX
 from splitter.change.positions import Entry, ListNode, MapNode, Node, ScalarNode, plain
@@ -108,7 +108,8 @@ def _security(node: Node, folders: Folders) -> Node:
 
 
 def _resolve(path: str, folders: Folders) -> str:
-    return path if path.startswith("~") else folders.resolve(path)
+    """Return the path made absolute; what cannot be is left to whoever reads it, who says why."""
+    return path if path.startswith("~") or is_of_windows(path) else folders.resolve(path)
 
 
 def _scalar(node: ScalarNode, text: str) -> ScalarNode:

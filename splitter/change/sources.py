@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from splitter.change.dotenv import parse_dotenv
-from splitter.change.positions import MapNode, parse
+from splitter.change.positions import MapNode, parse, size
 from splitter.change.shapes import Report
 from splitter.errors import Problem, ProblemsError
-from splitter.limits import TEMPLATE_FILES_MAX
+from splitter.limits import TEMPLATE_FILES_MAX, TEMPLATE_NODES_MAX
 
 Read = Callable[[str], str]
 """Return a file's text.  Raises OSError (FileNotFoundError where there is none) or UnicodeDecodeError."""
@@ -22,6 +22,7 @@ class Sources:
     def __init__(self, read: Read, report: Report) -> None:
         self.order: dict[str, MapNode | None] = {}
         self.has_gaps = False
+        self._nodes = 0
         self._read = read
         self._report = report
 
@@ -73,6 +74,11 @@ class Sources:
             self._report.problems.extend(error.problems)
             return None
         if isinstance(node, MapNode):
-            return node
+            self._nodes += size(node)
+            if self._nodes <= TEMPLATE_NODES_MAX:
+                return node
+            message = f"more than {TEMPLATE_NODES_MAX} values in all files, once aliases are written out"
+            self._report.problems.append(node.place.problem((), message))
+            return None
         self._report.problems.append(node.place.problem((), "a template is a mapping; begin with services:"))
         return None

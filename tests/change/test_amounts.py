@@ -139,6 +139,13 @@ class TestAmounts:
 
         assert "deploy.resources says another limit" in mistake(text)
 
+    def test_replicas_have_an_end(self) -> None:
+        """
+        Each replica is a container, so a slip of the finger is not taken for a wish.
+        """
+        assert mistake("scale: 1000000000").endswith("'1000000000' is more than 1000")
+        assert mistake("deploy: {replicas: 1001}").endswith("'1001' is more than 1000")
+
     def test_replicas_in_either_place(self) -> None:
         """
         scale and deploy.replicas are the same number, also as text.

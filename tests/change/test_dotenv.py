@@ -2,7 +2,7 @@ import pytest
 
 from splitter.change.dotenv import parse_dotenv, parse_raw
 from splitter.errors import ProblemsError
-from splitter.limits import TEMPLATE_BYTES_MAX
+from splitter.limits import DOTENV_PROBLEMS_MAX, TEMPLATE_BYTES_MAX
 
 
 class TestAssignments:
@@ -80,3 +80,14 @@ class TestRaw:
         The raw format has no quotes, variables or comments behind a value.
         """
         assert parse_raw("A='$X' # y\n# c\nnothing\nB=", "f") == {"A": "'$X' # y", "B": ""}
+
+
+class TestBounds:
+    def test_have_an_end(self) -> None:
+        """
+        A file that is none of variables is told by its first lines, not by all of them.
+        """
+        with pytest.raises(ProblemsError) as caught:
+            parse_dotenv("-\n" * 1_000, "f", {})
+
+        assert len(caught.value.problems) == DOTENV_PROBLEMS_MAX

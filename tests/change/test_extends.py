@@ -1,3 +1,4 @@
+from splitter.limits import TEMPLATE_NODES_MAX
 from splitter.template import Build, Mount, MountType
 from tests.change.compose import mistakes, template
 
@@ -103,3 +104,15 @@ class TestMistakes:
         """
         assert "no service says what is extended" in mistakes("services: {web: {image: a, extends: {}}}")[0]
         assert "a list stands where a mapping is expected" in mistakes("services: {web: {image: a, extends: []}}")[0]
+
+    def test_large_bases_are_counted(self) -> None:
+        """
+        A base is as large as often as it is extended: a small file may not stand for a huge template.
+        """
+        base = ", ".join(f"K{number}: v" for number in range(1_000))
+        many = "".join(f"\n  s{number}: {{extends: base}}" for number in range(TEMPLATE_NODES_MAX // 1_000 + 1))
+
+        found = mistakes(f"services:\n  base: {{image: a, environment: {{{base}}}}}{many}")
+
+        assert found
+        assert all("more than 100000 values once bases are written out" in each for each in found)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from splitter.change.interpolation import Interpolator
 from splitter.change.positions import parse, plain
 from splitter.errors import Problem
+from splitter.limits import TEMPLATE_TEXT_MAX
 
 ENVIRONMENT = {"A": "1", "EMPTY": ""}
 
@@ -68,6 +69,16 @@ class TestText:
         interpolator.text("$Z $Y $Z ${X:-d} $A ${A:-$W}")
 
         assert list(interpolator.unset) == ["Z", "Y"]
+
+    def test_length_is_bounded(self) -> None:
+        """
+        Values multiply where many texts use them many times; all texts together have an end.
+        """
+        interpolator = Interpolator({"A": "x" * (TEMPLATE_TEXT_MAX // 4)})
+
+        assert len(interpolator.text("$A${A}${A:-d}")) == TEMPLATE_TEXT_MAX // 4 * 3
+        with pytest.raises(ValueError, match=f"more than {TEMPLATE_TEXT_MAX} characters once variables are replaced"):
+            interpolator.text("$A$A")
 
     def test_depth_is_bounded(self) -> None:
         """

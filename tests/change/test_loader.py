@@ -5,7 +5,7 @@ import pytest
 from splitter.change.canonical import digest
 from splitter.change.loader import load
 from splitter.errors import TemplateError
-from splitter.limits import TEMPLATE_FILES_MAX
+from splitter.limits import TEMPLATE_FILES_MAX, TEMPLATE_NODES_MAX
 from splitter.template import Network, Template, Volume
 from tests.change.compose import FILE, merged, mistakes, reader, template
 
@@ -181,6 +181,24 @@ class TestFiles:
         for files in ([], [FILE] * (TEMPLATE_FILES_MAX + 1)):
             with pytest.raises(TemplateError):
                 load(files, read=reader({}), environment={})
+
+    def test_values_of_all_files_are_bounded(self) -> None:
+        """
+        Many files are no way around the bound of one.
+        """
+        large = "services: {a: {image: a}}\nx-a: [" + "1," * (TEMPLATE_NODES_MAX // 2) + "]"
+
+        with pytest.raises(TemplateError, match=f"more than {TEMPLATE_NODES_MAX} values in all files"):
+            merged(large, large)
+
+    @pytest.mark.parametrize("kind", ["networks", "volumes", "secrets", "configs"])
+    def test_names_are_those_that_an_engine_takes(self, kind: str) -> None:
+        """
+        What is made under a name is not made under any name; the official schema says so too.
+        """
+        found = mistakes(f"services: {{a: {{image: a}}}}\n{kind}: {{'a b': {{name: x}}}}")
+
+        assert f"'a b' is not a name for one of the {kind}; use letters, digits, '.', '_' and '-'" in found[0]
 
 
 class TestEnvironmentFiles:

@@ -13,6 +13,7 @@ class TestFolders:
         ("path", "resolved"),
         [
             ("a", "/srv/shop/a"),
+            ("a:b", "/srv/shop/a:b"),
             ("./a/../b/", "/srv/shop/b"),
             ("../x", "/srv/x"),
             ("/a//b", "/a/b"),
@@ -27,6 +28,14 @@ class TestFolders:
         Relative paths start at the project's folder, `~` at the given home.
         """
         assert resolved == FOLDERS.resolve(path)
+
+    @pytest.mark.parametrize("path", ["C:\\src", "c:/src", "\\\\server\\share"])
+    def test_of_windows_are_none(self, path: str) -> None:
+        """
+        A drive or a server is no folder of that name beside the file.
+        """
+        with pytest.raises(ValueError, match="is a path of Windows; write it as the engine's host has it"):
+            FOLDERS.resolve(path)
 
     def test_home_must_be_known(self) -> None:
         """
@@ -62,6 +71,8 @@ class TestShortForm:
             ("a:/b:ro:x", "'a:/b:ro:x' is not a mount"),
             (":/b", "':/b' is not a mount"),
             ("a:/b:z", "the mode 'z' is not supported yet"),
+            ("C:\\data:/data", "'C:\\\\data:/data' begins with a path of Windows"),
+            ("\\\\server\\share:/data", "'\\\\\\\\server\\\\share:/data' begins with a path of Windows"),
         ],
     )
     def test_refuses_the_rest(self, text: str, message: str) -> None:

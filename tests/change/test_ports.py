@@ -83,3 +83,13 @@ class TestExpose:
         Exposed ports are numbers, sorted, each once.
         """
         assert service("expose: [81, '80/tcp', '90-92', '81']").expose == (80, 81, 90, 91, 92)
+
+
+class TestNumber:
+    def test_is_bounded(self) -> None:
+        """
+        Every port is one too many if each is there twice; the error names the entry that was.
+        """
+        assert mistake("ports: ['1-65535', '1-65535/udp', '80']") == (
+            "services.web.ports[1]: more than 65535 ports; no service has so many"
+        )

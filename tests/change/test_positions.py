@@ -172,6 +172,14 @@ class TestMistakes:
 
 
 class TestBounds:
+    @pytest.mark.parametrize("text", ['"a\\0b"', '"\\ud800"', '["\\x00"]', '{"\\0": 1}'])
+    def test_what_no_program_takes(self, text: str) -> None:
+        """
+        YAML can escape an end of text and half a character; neither can be handed on.
+        """
+        with pytest.raises(ProblemsError, match="is in no text that a program can be given; remove it"):
+            parse(text, "f")
+
     def test_deep_nesting_ends(self) -> None:
         """
         Nesting is bounded before Python's own recursion is.

@@ -265,6 +265,15 @@ class TestMounts:
             }
         ]
 
+    def test_of_folders_with_colons_are_whole(self) -> None:
+        """
+        A colon would end the path in the short form, so such a folder is mounted by the long one.
+        """
+        found = host(server(mounts=(Mount(MountType.BIND, "/in", "/srv/a:b"),)))
+
+        assert "Binds" not in found
+        assert found["Mounts"][0]["Source"] == "/srv/a:b"
+
     def test_of_images_and_parts(self) -> None:
         """
         An image is mounted by its name; of an image and of a volume a folder will do.
