@@ -1,5 +1,7 @@
 """Answers of our own."""
 
+from pathlib import Path
+
 import h11
 import pytest
 
@@ -77,6 +79,18 @@ class TestFaults:
         No reason of a failed connection is without an answer.
         """
         assert replies.to_stack_fault(UpstreamError(reason)).status in {502, 503, 504}
+
+    def test_are_in_the_docs(self) -> None:
+        """
+        Operators can look up every reason that a client may be told.
+        """
+        said = {value for value in vars(replies).values() if isinstance(value, replies.Reply)}
+        said |= {replies.to_stack_fault(UpstreamError(reason)) for reason in replies._UPSTREAM}
+        said |= {replies.to_client_fault(DownstreamError(status, "word")) for status in (400, 405, 413, 501, 502)}
+        page = (Path(__file__).parents[2] / "docs/http.md").read_text()
+
+        assert [reply for reply in said if reply.error and f"`{reply.error}`" not in page] == []
+        assert all(f"| {reply.status} | `{reply.error}` |" in page for reply in replies._UPSTREAM.values())
 
     def test_of_a_client(self) -> None:
         """
