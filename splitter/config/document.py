@@ -3,8 +3,6 @@
 The text under an option is its explanation in the reference and in the JSON Schema.  Defaults are those of the rooms'
 own options; `building` turns a document into them.  Here stand the checks of one section; what concerns several is in
 `checks`.
-
-Long because whoever writes a file finds all that may stand in it on one page, in the order of the reference.
 """
 
 import re
@@ -303,6 +301,8 @@ class App(Section):
             return []
         if self.provisioner != "docker":
             return [(("host_project_dir",), f"provisioner {self.provisioner} mounts nothing; remove it")]
+        if not self.template:
+            return [(("host_project_dir",), "this is the folder of template, and none is named; name one")]
         if not folder.startswith("/"):
             return [(("host_project_dir",), f"{folder!r} is no absolute path; write the engine's host's own, from /")]
         return []

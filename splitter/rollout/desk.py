@@ -258,7 +258,8 @@ class Desk:
 
     async def _planned(self, live: StackRecord, template: Template) -> Plan:
         before = from_json(await self._journal.template(live.digest))
-        return self._planner(before, template, await self._stacks.facts(live.id, before, template))
+        plan = self._planner(before, template, await self._stacks.facts(live.id, before, template))
+        return replace(plan, notes=(*plan.notes, *planning.notes_of_adopted(live.placement.adopted)))
 
     def _live_record(self) -> StackRecord:
         live = self._history.live

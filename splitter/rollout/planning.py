@@ -3,7 +3,7 @@
 A plan in the journal's form: plain values, the reasons by their ids and sentences.  Nothing is made here.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -63,6 +63,15 @@ def looked_at(plan: Plan, found: Iterable[Finding]) -> Plan:
         notes=(*plan.notes, *(each.sentence for each in found if not each.is_refusal)),
         obstacles=(*plan.obstacles, *(each.sentence for each in found if each.is_refusal)),
     )
+
+
+def notes_of_adopted(project: str) -> Iterator[str]:
+    """Yield what to keep in mind where live is the adopted `project` (empty: it is not)."""
+    if project:
+        yield (
+            f"live is the Compose project {project}: after the promotion, `docker compose up` in its folder would "
+            "start its containers beside the new stack; deploy with splitter from now on"
+        )
 
 
 def trouble_with_mirror(plan: Plan, mirror: MirrorOptions | None) -> str:

@@ -124,6 +124,7 @@ class TestFolder:
         (process,) = mistakes(moved.replace("provisioner: docker", "provisioner: process"))
         assert "'shop' is no absolute path; write the engine's host's own" in relative
         assert "provisioner process mounts nothing" in process
+        assert "none is named" in mistakes(moved.replace("template: compose.yaml", "adopt: true"))[0]
         assert read(moved).apps["shop"].host_project_dir == "/srv/shop"
 
 

@@ -80,6 +80,20 @@ class TestAdoption:
             assert said[0].startswith("no file of the project is here, so its template was read off its containers")
             assert made.template == model
 
+    async def test_is_kept_in_mind_by_the_next_plan(self, stage: Stage) -> None:
+        """
+        The plan of what takes over from an adopted project says what its old folder can do then.
+        """
+        await stage.controller.adopt("old", "ann")
+        await stage.until_ready()
+
+        plan = await stage.controller.plan(["/srv/shop/v2.yaml"], {})
+
+        (note,) = plan.notes
+        assert note.startswith(
+            "live is the Compose project old: after the promotion, `docker compose up` in its folder"
+        )
+
     async def test_is_remembered(self, stage: Stage) -> None:
         """
         An adopted stack that died is taken up again, never made: the project's name is kept with it.
