@@ -35,6 +35,7 @@ NANOSECONDS = 1_000_000_000
 SHM_BYTES = 64 * 1024 * 1024  # what a container gets that asks for nothing
 OWN_NAMESPACE = ("", "private", "shareable")
 LOG_DRIVER = "json-file"
+UNCONFINED = "label=disable"  # which the engine itself sets on what shares a namespace of the host
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 Inspected = Mapping[str, Any]
@@ -100,7 +101,7 @@ def _service(name: str, project: str, found: Sequence[Inspected], image: Inspect
         cap_add=tuple(host.get("CapAdd") or ()),
         cap_drop=tuple(host.get("CapDrop") or ()),
         privileged=bool(host.get("Privileged")),
-        security_opt=tuple(host.get("SecurityOpt") or ()),
+        security_opt=tuple(each for each in host.get("SecurityOpt") or () if each != UNCONFINED),
         read_only=bool(host.get("ReadonlyRootfs")),
         group_add=tuple(host.get("GroupAdd") or ()),
         devices=tuple(_devices(host)),
@@ -197,7 +198,7 @@ def _networks(container: Inspected) -> Mapping[str, Inspected]:
 
 
 def _attachments(service: str, project: str, container: Inspected) -> Iterator[Attachment]:
-    own = {service, str(container["Name"]).lstrip("/"), str(container["Id"])[:12]}
+    own = {service, str(container["Name"]).lstrip("/"), str(container["Id"])[:12], container["Config"].get("Hostname")}
     for name, place in sorted(_networks(container).items()):
         aliases = [each for each in place.get("Aliases") or () if each not in own]
         fixed = place.get("IPAMConfig") or {}
@@ -235,6 +236,9 @@ def _mount(mount: Inspected, project: str) -> Mount:
 
 
 def _tmpfs(host: Inspected) -> Iterator[Mount]:
+    for mount in host.get("Mounts") or ():
+        if mount["Type"] == "tmpfs":
+            yield Mount(MountType.TMPFS, str(mount["Target"]), read_only=bool(mount.get("ReadOnly")))
     for target, options in sorted((host.get("Tmpfs") or {}).items()):
         yield Mount(MountType.TMPFS, target, options=tuple(filter(None, options.split(","))))
 
@@ -254,9 +258,14 @@ def _key(name: str, project: str) -> str:
 
 def _limits(host: Inspected) -> Limits:
     cpus, shm = host.get("NanoCpus") or 0, host.get("ShmSize") or SHM_BYTES
-    pids = host.get("PidsLimit") or 0
+    pids, memory, swap = (host.get(each) or 0 for each in ("PidsLimit", "Memory", "MemorySwap"))
+    swappiness = host.get("MemorySwappiness")
     return Limits(
-        memory_bytes=host.get("Memory") or None,
+        memory_bytes=memory or None,
+        memory_swap_bytes=swap if swap and swap != 2 * memory else None,  # twice is what the engine adds by itself
+        memory_swappiness=None if swappiness in (None, -1) else swappiness,
+        oom_kill_disable=bool(host.get("OomKillDisable")),
+        oom_score_adj=host.get("OomScoreAdj") or None,
         memory_reservation_bytes=host.get("MemoryReservation") or None,
         cpus=cpus / NANOSECONDS if cpus else None,
         pids=pids if pids > 0 else None,

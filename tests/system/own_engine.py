@@ -1,7 +1,11 @@
 """A Docker engine of a test's own, which can be stopped and started: the one that all tests share must stay.
 
-It touches nothing of the other one: its files, its socket and its containers' supervisor are its own, it has no default
-bridge, and it leaves the firewall alone, so its containers are reached from this host and from nowhere else.
+It touches nothing of the other one: its files, its socket, its containers' supervisor and its bridge are its own.  It
+leaves the firewall alone, so its containers are reached from this host and from nowhere else.
+
+An engine removes `docker0`, which is the other one's, if it is told to have no bridge, and at its second start if it
+has networks of its own to choose from and its containers end with it.  So it has a bridge, and its containers go on
+without it; where they are to end, they are killed.
 """
 
 import asyncio
@@ -18,10 +22,14 @@ from docker import APIClient
 
 from provisioners.docker import Engine
 from splitter.errors import EngineError
+from tests.system.bridge import bridge, exists
 from tests.system.harness import eventually
 
 PROGRAM = "dockerd"
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # programs of root are not on every PATH
+NETWORK, BLOCK = "198.18", 4 * (os.getpid() % 64)  # four networks of 256 addresses; the last is the bridge's
+BRIDGE = f"spl{os.getpid()}"
+DEFAULT_BRIDGE = "docker0"
 STOP_S = 1  # how long it gives containers that do not end
 
 
@@ -33,12 +41,11 @@ def missing() -> str:
 
 
 class OwnEngine:
-    """One engine over one folder; `keeps_containers`: they go on while it does not run."""
+    """One engine over one folder; its containers go on while it does not run, unless they are to end with it."""
 
-    def __init__(self, folder: Path, *, keeps_containers: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         self.url = f"unix://{folder}/e.sock"
         self._folder = folder
-        self._keeps_containers = keeps_containers
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -48,12 +55,16 @@ class OwnEngine:
             )
         await eventually("the engine answers", self._answers)
 
-    async def stop(self) -> None:
-        """Stop it as an upgrade does."""
+    async def stop(self, *, with_containers: bool = False) -> None:
+        """Stop it as an upgrade does; `with_containers`: as one whose containers do not live without it."""
         assert self._process is not None
+        running = await asyncio.to_thread(self._running) if with_containers else []
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
         await self._process.wait()
+        for pid in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Stop it for good, with all that it runs."""
@@ -75,13 +86,21 @@ class OwnEngine:
             return True
         return False
 
+    def _running(self) -> list[int]:
+        """Return the first process of each container that runs."""
+        client = self.client()
+        try:
+            return [client.inspect_container(each["Id"])["State"]["Pid"] for each in client.containers()]
+        finally:
+            client.close()
+
     def _clear(self) -> None:
         client = self.client()
         try:
             for container in client.containers(all=True):
                 client.remove_container(container["Id"], force=True, v=True)
             for network in client.networks():
-                if network["Name"] not in ("none", "host"):
+                if network["Name"] not in ("none", "host", "bridge"):
                     client.remove_network(network["Id"])
         finally:
             client.close()
@@ -97,12 +116,12 @@ class OwnEngine:
             "data-root": at / "data",
             "exec-root": at / "run",
             "pidfile": at / "pid",
-            "bridge": "none",
+            "bridge": BRIDGE,
             "iptables": "false",
             "ip-masq": "false",
             "ip-forward": "false",
             # Networks for tests of networks; another process that has an engine of its own takes others.
-            "default-address-pool": f"base=198.18.{4 * (os.getpid() % 64)}.0/22,size=24",
+            "default-address-pool": f"base={NETWORK}.{BLOCK}.0/22,size=24",
             # Where the machine has a supervisor of its own for containers, it may serve the other engine too.
             "containerd-namespace": f"tests-{os.getpid()}",
             "containerd-plugins-namespace": f"tests-plugins-{os.getpid()}",
@@ -111,18 +130,21 @@ class OwnEngine:
         }
         return [
             *(f"--{name}={value}" for name, value in arguments.items()),
-            *(["--live-restore"] if self._keeps_containers else []),
+            "--live-restore",
         ]
 
 
 @contextlib.asynccontextmanager
-async def own_engine(*, keeps_containers: bool) -> AsyncIterator[OwnEngine]:
+async def own_engine() -> AsyncIterator[OwnEngine]:
     """Run an engine for as long as the block lasts; nothing of it is left."""
     folder = Path(tempfile.mkdtemp(prefix="splitter-dockerd-"))  # short: the path of a socket has a limit
-    engine = OwnEngine(folder, keeps_containers=keeps_containers)
-    try:
-        await engine.start()
-        yield engine
-    finally:
-        await engine.end()
-        shutil.rmtree(folder)
+    engine = OwnEngine(folder)
+    had_default = exists(DEFAULT_BRIDGE)
+    with bridge(BRIDGE, f"{NETWORK}.{BLOCK + 3}.1"):
+        try:
+            await engine.start()
+            yield engine
+        finally:
+            await engine.end()
+            shutil.rmtree(folder)
+    assert exists(DEFAULT_BRIDGE) or not had_default, "the other engine has lost its bridge"

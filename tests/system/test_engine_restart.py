@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.skipif(bool(missing()), reason=mis
 
 
 @pytest.fixture
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[OwnEngine]:
+async def engine() -> AsyncIterator[OwnEngine]:
     """An engine of the test's own, with the image of the demo's app."""
-    async with own_engine(keeps_containers=request.param) as engine:
+    async with own_engine() as engine:
         packing = Engine(engine.url)
         await pack_python(IMAGE, packing)
         await packing.close()
@@ -44,7 +44,6 @@ async def said(daemon: Daemon, *kinds: str) -> list[Json]:
 
 
 class TestRestart:
-    @pytest.mark.parametrize("engine", [True], indirect=True, ids=["containers go on"])
     async def test_of_the_engine_alone_is_waited_for(self, engine: OwnEngine, tmp_path: Path) -> None:
         """
         Containers that go on without their engine serve on; the rollout says so, waits, and can be promoted after it.
@@ -68,7 +67,6 @@ class TestRestart:
         assert load.failures == []
         assert load.by_version["two"] > 0
 
-    @pytest.mark.parametrize("engine", [False], indirect=True, ids=["containers end"])
     async def test_that_ends_the_containers_is_rolled_back(self, engine: OwnEngine, tmp_path: Path) -> None:
         """
         An engine that ends its containers takes both stacks: live is made again, the shadow is not, and it is said why.
@@ -78,7 +76,7 @@ class TestRestart:
             async with traffic(daemon) as load:
                 await daemon.deploy(DOCKER.release(tmp_path, "two"))
                 await daemon.reaches("SPLITTING")
-                await engine.stop()
+                await engine.stop(with_containers=True)
                 await engine.start()
                 await daemon.reaches("ROLLED_BACK")
                 await eventually("the shadow is gone", lambda: stacks(engine) == {FIRST})

@@ -1,5 +1,9 @@
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from provisioners.docker import DockerOptions
 from provisioners.docker.modelling import modelled
 from splitter.change.canonical import from_json, to_json
 from splitter.template import (
@@ -15,8 +19,11 @@ from splitter.template import (
     Port,
     Service,
     Template,
+    Ulimit,
     Volume,
 )
+from tests.provisioners.docker.conftest import MakeProvisioner
+from tests.provisioners.docker.stage import WEB, order, server, template
 
 ANONYMOUS = "ab" * 32
 IMAGE: dict[str, Any] = {
@@ -84,6 +91,9 @@ class TestService:
                     "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
                     "LogConfig": {"Type": "local", "Config": {"max-size": "1m"}},
                     "Memory": 2**30,
+                    "MemorySwap": 2**31,
+                    "OomScoreAdj": 100,
+                    "SecurityOpt": ["no-new-privileges", "label=disable"],
                     "NanoCpus": 1_500_000_000,
                     "PidsLimit": 0,
                     "ShmSize": 67108864,
@@ -106,7 +116,8 @@ class TestService:
             restart="on-failure:3",
             stop_grace_s=3.0,
             hostname="front",
-            limits=Limits(memory_bytes=2**30, cpus=1.5),
+            limits=Limits(memory_bytes=2**30, cpus=1.5, oom_score_adj=100),
+            security_opt=("no-new-privileges",),
             logging=Logging("local", {"max-size": "1m"}),
         )
 
@@ -130,7 +141,7 @@ class TestThings:
         """
         What Compose named by the project is the template's own; the rest is external.
         """
-        place = {"Aliases": ["web", "shop"], "IPAMConfig": {"IPv4Address": "10.1.0.9"}}
+        place = {"Aliases": ["web", "shop", "c0ffee"], "IPAMConfig": {"IPv4Address": "10.1.0.9"}}
         mounts = [
             {"Type": "volume", "Name": "old_data", "Destination": "/data", "RW": True},
             {"Type": "volume", "Name": "backup", "Destination": "/backup", "RW": False},
@@ -139,7 +150,7 @@ class TestThings:
         ]
         found = read(
             container(
-                host={"Tmpfs": {"/tmp": "size=1m,mode=1777"}},
+                host={"Tmpfs": {"/tmp": "size=1m,mode=1777"}, "Mounts": [{"Type": "tmpfs", "Target": "/run"}]},
                 NetworkSettings={"Networks": {"edge": place, "old_default": {"Aliases": None}}},
                 Mounts=mounts,
             )
@@ -159,6 +170,7 @@ class TestThings:
             Mount(MountType.VOLUME, "/cache"),
             Mount(MountType.BIND, "/conf", "/srv/conf", read_only=True),
             Mount(MountType.VOLUME, "/data", "data"),
+            Mount(MountType.TMPFS, "/run"),
             Mount(MountType.TMPFS, "/tmp", options=("size=1m", "mode=1777")),
         )
 
@@ -170,3 +182,49 @@ class TestThings:
 
         assert found == from_json(to_json(found))
         assert found.digest == read(container()).digest != read(container(), container()).digest
+
+
+@pytest.mark.docker
+class TestOnAnEngine:
+    async def test_is_what_the_containers_were_made_of(self, app: str, provisioner_of: MakeProvisioner) -> None:
+        """
+        Of a service that asks for much, a real engine's containers say all but what they were called.
+        """
+        volumes = {"data": Volume("data")}
+        networks = {"back": Network("back"), "default": Network("default")}
+        asked = server(
+            environment={"A": "1", "B": "x=y"},
+            ports=(),
+            expose=(8000, 9000),
+            limits=Limits(memory_bytes=2**28, cpus=0.5, pids=100, ulimits=(Ulimit("nofile", 1000, 2000),)),
+            restart="unless-stopped",
+            cap_add=("NET_ADMIN",),
+            cap_drop=("MKNOD",),
+            hostname="front",
+            extra_hosts=("a:10.0.0.1",),
+            sysctls={"net.core.somaxconn": "1024"},
+            init=True,
+            read_only=True,
+            mounts=(
+                Mount(MountType.VOLUME, "/data", "data"),
+                Mount(MountType.BIND, "/mnt", "/srv", read_only=True),
+                Mount(MountType.TMPFS, "/run"),
+                Mount(MountType.TMPFS, "/tmp", options=("size=1048576", "mode=1777")),
+            ),
+            networks=(Attachment("back", ("store",)), Attachment("default")),
+            logging=Logging("json-file", {"max-size": "1m"}),
+            stop_signal="SIGINT",
+            tty=True,
+        )
+        provisioner = provisioner_of(options=DockerOptions(endpoint="bridge", pull=False))
+        wanted = order(app, template(asked, networks=networks, volumes=volumes), WEB)
+        live = await provisioner.create(wanted, lambda _: None)
+
+        model = (await provisioner.project(live.id)).template
+
+        found = model.services["web"]
+        mine = {name: text for name, text in found.labels.items() if name.startswith("splitter.")}
+        assert replace(found, labels={}, environment=asked.environment) == asked
+        assert found.labels == mine
+        assert found.environment == {**asked.environment, "SPLITTER_STACK": live.id}
+        assert (model.networks, model.volumes) == (networks, volumes)
