@@ -29,7 +29,7 @@ from provisioners.process import ProcessProvisioner
 from provisioners.static import StaticProvisioner
 from splitter import reading
 from splitter.admin import api, metrics
-from splitter.admin.doors import open_doors
+from splitter.admin.doors import open_doors, taken
 from splitter.alerts import Alerts
 from splitter.change.plan import Plan, plan
 from splitter.change.rollback_cost import Thresholds
@@ -130,14 +130,14 @@ class Daemon:
             stack.push_async_callback(listener.close, 0.0)  # where the start fails; else it is closed by then
             await listener.start()
             log.info("listening on %s:%s", *listener.address)
+        addresses = stack.enter_context(taken(self.config.admin.socket, self.config.admin.bind))
         await stack.enter_async_context(_tasks({"health": self.health.run()}))
         await stack.enter_async_context(_tasks({name: one.run() for name, one in self.controllers.items()}))
         for listener in self.listeners:
             stack.push_async_callback(listener.close, self.config.proxy.stop_timeout_s)
         stack.callback(self.gateway.parking.unpark_all, "the daemon stops")
-        admin = self.config.admin
         door = api.Door(self.is_ready, metrics.renderer(self._figures()))
-        await stack.enter_async_context(open_doors(admin.socket, admin.bind, admin.token, self.controllers, door))
+        await stack.enter_async_context(open_doors(addresses, self.config.admin.token, self.controllers, door))
 
     def _figures(self) -> metrics.Figures:
         return metrics.Figures(

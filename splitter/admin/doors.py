@@ -1,14 +1,16 @@
 """The admin API's doors: a unix socket whose file is the lock, and, if asked for, a TCP address that only shows.
 
 A socket file that nobody listens on was left by a daemon that was killed; it is replaced.  One that answers is refused.
+
+Addresses are taken before anything is served: what stands in the way of a door is found before a stack is made.
 """
 
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
@@ -22,22 +24,35 @@ SOCKET_MODE = 0o600
 SHUTDOWN_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Sockets that are bound and not yet served."""
+
+    unix: socket.socket
+    tcp: socket.socket | None
+
+
+@contextmanager
+def taken(unix: Path, bind: Endpoint | None) -> Iterator[Addresses]:
+    """Hold the addresses of both doors for as long as the block lasts.  Raises OperatorError where one is not free."""
+    with contextlib.ExitStack() as stack:
+        behind_file = stack.enter_context(contextlib.closing(_unix_socket(unix)))
+        stack.callback(unix.unlink, missing_ok=True)
+        tcp = stack.enter_context(contextlib.closing(_tcp_socket(bind))) if bind is not None else None
+        yield Addresses(behind_file, tcp)
+
+
 @asynccontextmanager
 async def open_doors(
-    unix: Path, bind: Endpoint | None, token: str, controllers: Mapping[str, Controller], door: api.Door
+    addresses: Addresses, token: str, controllers: Mapping[str, Controller], door: api.Door
 ) -> AsyncIterator[None]:
-    """Serve the API for as long as the block lasts.  Raises OperatorError where a door cannot be opened."""
+    """Serve the API for as long as the block lasts."""
     async with contextlib.AsyncExitStack() as stack:
         runner = await _runner(stack, api.build(controllers, door))
-        listening = _unix_socket(unix)
-        stack.callback(unix.unlink, missing_ok=True)
-        await web.SockSite(runner, listening).start()
-        if bind is not None:
+        await web.SockSite(runner, addresses.unix).start()
+        if addresses.tcp is not None:
             runner = await _runner(stack, api.build(controllers, replace(door, token=token)))
-            try:
-                await web.TCPSite(runner, bind.host, bind.port).start()
-            except OSError as error:
-                raise OperatorError(f"admin.bind: {bind} cannot be opened: {error.strerror}") from error
+            await web.SockSite(runner, addresses.tcp).start()
         yield
 
 
@@ -46,6 +61,16 @@ async def _runner(stack: contextlib.AsyncExitStack, app: web.Application) -> web
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner
+
+
+def _tcp_socket(bind: Endpoint) -> socket.socket:
+    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+    try:
+        return socket.create_server((bind.host, bind.port), family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        problem = f"admin.bind: {bind} cannot be opened: {reason}"
+        raise OperatorError(f"{problem}; choose a free address, or stop what uses it") from error
 
 
 def _unix_socket(path: Path) -> socket.socket:

@@ -1,7 +1,9 @@
 """The doors of the API: who may come in, and what stands in the way of opening them."""
 
+import contextlib
 import socket
 import stat
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -10,12 +12,23 @@ import pytest
 from provisioners.process.ports import free_ports
 from splitter.admin import api
 from splitter.admin.client import Client
-from splitter.admin.doors import open_doors
+from splitter.admin.doors import open_doors, taken
 from splitter.errors import OperatorError
 from splitter.model import Endpoint
+from splitter.rollout.controller import Controller
 from tests.admin.controllers import FakeController
 
 DOOR = api.Door(lambda: (True, ""), lambda: (b"", "text/plain"))
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    path: Path, bind: Endpoint | None, controllers: Mapping[str, Controller], door: api.Door
+) -> AsyncIterator[None]:
+    """Take the addresses and serve, as a daemon does."""
+    with taken(path, bind) as addresses:
+        async with open_doors(addresses, "", controllers, door):
+            yield
 
 
 class TestSocket:
@@ -25,7 +38,7 @@ class TestSocket:
         """
         path = tmp_path / "run/deep/s.sock"
 
-        async with open_doors(path, None, "", {"shop": FakeController().controller()}, DOOR), Client(path) as client:
+        async with opened(path, None, {"shop": FakeController().controller()}, DOOR), Client(path) as client:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             assert (await client.get("/apps/shop"))["app"] == "shop"
             assert await client.is_ready()
@@ -40,7 +53,7 @@ class TestSocket:
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(path))
 
-        async with open_doors(path, None, "", {}, DOOR), Client(path) as client:
+        async with opened(path, None, {}, DOOR), Client(path) as client:
             assert await client.get("/apps") == {"apps": []}
 
     async def test_of_a_live_daemon_is_left_alone(self, tmp_path: Path) -> None:
@@ -48,9 +61,9 @@ class TestSocket:
         Two daemons on one socket would take each other's callers.
         """
         path = tmp_path / "s.sock"
-        async with open_doors(path, None, "", {}, DOOR):
+        async with opened(path, None, {}, DOOR):
             with pytest.raises(OperatorError, match="a daemon answers on"):
-                await open_doors(path, None, "", {}, DOOR).__aenter__()
+                await opened(path, None, {}, DOOR).__aenter__()
 
             async with Client(path) as client:
                 assert await client.get("/apps") == {"apps": []}
@@ -63,7 +76,7 @@ class TestSocket:
         path.write_text("precious")
 
         with pytest.raises(OperatorError, match="is no socket"):
-            await open_doors(path, None, "", {}, DOOR).__aenter__()
+            await opened(path, None, {}, DOOR).__aenter__()
 
         assert path.read_text() == "precious"
 
@@ -76,7 +89,7 @@ class TestAddress:
         fake, bind = FakeController(), Endpoint("127.0.0.1", *free_ports(1))
         path = tmp_path / "s.sock"
         async with (
-            open_doors(path, bind, "", {"shop": fake.controller()}, DOOR),
+            opened(path, bind, {"shop": fake.controller()}, DOOR),
             aiohttp.ClientSession(f"http://{bind}") as session,
             Client(path) as client,
         ):
@@ -96,7 +109,9 @@ class TestAddress:
             rival.listen()
             bind = Endpoint("127.0.0.1", int(rival.getsockname()[1]))
 
-            with pytest.raises(OperatorError, match=rf"admin\.bind: {bind} cannot be opened"):
-                await open_doors(path, bind, "", {}, DOOR).__aenter__()
+            with pytest.raises(
+                OperatorError, match=rf"admin\.bind: {bind} cannot be opened: Address already in use; choose"
+            ):
+                await opened(path, bind, {}, DOOR).__aenter__()
 
         assert not path.exists()

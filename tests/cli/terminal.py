@@ -11,7 +11,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from splitter.admin import api
-from splitter.admin.doors import open_doors
+from splitter.admin.doors import open_doors, taken
 from splitter.cli.commands import app
 from tests.admin.controllers import FakeController
 
@@ -58,5 +58,6 @@ async def daemon(directory: Path, **apps: FakeController) -> AsyncIterator[Termi
     """Serve fake controllers on a socket in `directory`."""
     door = api.Door(lambda: (True, ""), lambda: (b"", "text/plain"))
     controllers = {name: fake.controller() for name, fake in apps.items()}
-    async with open_doors(directory / "s.sock", None, "", controllers, door):
-        yield Terminal(directory / "s.sock")
+    with taken(directory / "s.sock", None) as addresses:
+        async with open_doors(addresses, "", controllers, door):
+            yield Terminal(directory / "s.sock")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.system.harness import FIRST, Daemon, Json, RefusedCallError, eventually, traffic
+from tests.system.harness import FIRST, Daemon, Json, RefusedCallError, eventually, free_port, traffic
 from tests.system.stories import World, config
 from tests.system.test_kill import running_stacks
 
@@ -263,16 +263,19 @@ class TestStart:
         assert "Traceback" not in daemon.log
         return daemon.log
 
-    async def test_on_a_taken_port(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("whose", ["listener", "admin"])
+    async def test_on_a_taken_port(self, tmp_path: Path, whose: str) -> None:
         """
-        A listener's port that is taken is named; no stack was made for nothing.
+        A port that is taken, a listener's or the admin's, is named; no stack was made for nothing.
         """
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = int(taken.getsockname()[1])
             text = config(PROCESS, PROCESS.release(tmp_path, "one"))
-            async with Daemon(tmp_path / "d", text, port=port) as daemon:
+            if whose == "admin":
+                text = text.replace("admin:\n", f"admin:\n  bind: 127.0.0.1:{port}\n")
+            async with Daemon(tmp_path / "d", text, port=port if whose == "listener" else free_port()) as daemon:
                 said = await self.ends(daemon)
                 assert running_stacks(PROCESS, daemon) == set()
 
