@@ -134,6 +134,7 @@ class Filling:
             breach_s=breach_s,
             is_alarm=self.is_alarming,
             sentence=self._sentence(values[-1], breach_s),
+            is_shared=bool(self.warning),
         )
 
     def state(self) -> dict[str, Any]:

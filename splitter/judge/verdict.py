@@ -66,6 +66,7 @@ class Forecast:
 
     `now` and `limit` are in the figure's own unit (a fraction of the limit for resources).  `breach_s` is the time left
     until the limit, None while it is not in sight.  `mode` is what the options let an alarm do; `is_alarm`: it is time.
+    `is_shared`: it would be, but live is heading for the same, so nothing is done.
     """
 
     figure: str
@@ -75,6 +76,12 @@ class Forecast:
     breach_s: float | None
     is_alarm: bool
     sentence: str
+    is_shared: bool = False
+
+    @property
+    def warns(self) -> bool:
+        """Return whether a person should be told, since nothing is done about it."""
+        return self.is_shared or (self.is_alarm and self.mode is Mode.WARN)
 
 
 @dataclass(frozen=True, slots=True)

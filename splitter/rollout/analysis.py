@@ -18,7 +18,7 @@ from splitter.judge.config import JudgeConfig, from_mapping
 from splitter.judge.keeping import baseline_state
 from splitter.judge.plan import NO_COPIES, Copying, JudgePlan, plan
 from splitter.judge.tick import Tick
-from splitter.judge.verdict import Action, Decision, Verdict
+from splitter.judge.verdict import Action, Decision, Forecast, Verdict
 from splitter.kpi import merge
 from splitter.limits import WEIGHT_TOTAL
 from splitter.model import Counts, Resources, Side, StackId, Window
@@ -71,6 +71,7 @@ class Analysis:
         self._services: dict[StackId, tuple[str, ...]] = {}  # of each stack's last sample
         self._calm: dict[StackId, Resources] = {}  # the last sample before a judge began
         self._judge: Judge | None = None
+        self._warned: set[str] = set()  # of which forecasts people were told
         self._tick = 0
         self._before = Before()  # what was done to the judge since the last tick
 
@@ -127,6 +128,7 @@ class Analysis:
         self._judge.calibrate(baseline)
         self._before = Before(baseline=baseline)
         self._tick = 0
+        self._warned = set()
         self.decision = None
         self.figures = {live: Figures(), shadow: Figures()}
         self._set_edges(live, shadow)
@@ -152,6 +154,7 @@ class Analysis:
             self._tick = row.tick.t + 1
             live.count(row.tick.live or Counts(), None)
             shadow.count(row.tick.shadow or Counts(), row.tick.pairs)
+        self._warned = {each.figure for each in self._foreseen()}
         self._judge = judge
         self._set_edges(rollout.live.id, rollout.shadow.id)
         return True
@@ -246,6 +249,23 @@ class Analysis:
         if self._tick % KEEP_EVERY_TICKS == 0:
             self._keep(rollout.id)
         return self.decision
+
+    def warnings(self, rollout: Rollout) -> list[dict[str, Any]]:
+        """Return what people have not been told yet: forecasts that nothing is done about, each once."""
+        fresh = [each for each in self._foreseen() if each.figure not in self._warned]
+        self._warned.update(each.figure for each in fresh)
+        return [
+            {
+                "shadow": rollout.shadow.id,
+                "figure": each.figure,
+                "reason": each.sentence,
+                "because_of": "for live is heading there as well" if each.is_shared else "as analysis.predict says",
+            }
+            for each in fresh
+        ]
+
+    def _foreseen(self) -> list[Forecast]:
+        return [each for each in self.decision.forecasts if each.warns] if self.decision is not None else []
 
     def _restarted(self, shadow: StackId, uses: Resources | None) -> str:
         """Return what happened to the shadow's parts since it is judged; empty where nothing did."""

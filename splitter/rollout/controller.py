@@ -323,17 +323,15 @@ class Controller:
             decision = self._analysis.observe(rollout, live_window, shadow_window, self._unhealthy(rollout))
             if (known := self._analysis.refresh(rollout)) is not None:
                 self._put_note(Kind.CALIBRATED, rollout.id, known)
+            for warning in self._analysis.warnings(rollout):
+                self._put_note(Kind.FORESEEN, rollout.id, warning)
         moment = Moment(
             in_state_s=self._chronicle.in_state_s,
             splitting_s=self._chronicle.splitting_s,
             has_baseline=self._analysis.has_baseline,
-            action=decision.action if decision else None,
-            may_increase_share=decision is not None and decision.may_increase_share,
-            leans_well=decision is not None and decision.leans_well,
-            by_policy=decision is not None and decision.by_policy,
             is_ill=bool(self._unhealthy(rollout)),
         )
-        kind = due(rollout, moment)
+        kind = due(rollout, moment.judged(decision))
         if kind is not None:
             await self._steering.move(kind, data=self._grounds(kind, rollout))
 

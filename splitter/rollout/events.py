@@ -64,6 +64,7 @@ class Kind(StrEnum):
     LIVE_UP = "live_up"
     LIVE_FAILED = "live_failed"
     CALIBRATED = "calibrated"
+    FORESEEN = "foreseen"
     PUBLISHED = "published"
     STACK_DRAINED = "stack_drained"
     HANDED_OVER = "handed_over"
@@ -85,7 +86,9 @@ VERSIONS: Final[Mapping[Kind, int]] = {
 
 NOTES_SAID_MAX: Final = 5  # a sentence is to be read
 
-BATCHED: Final = frozenset({Kind.PUBLISHED, Kind.CALIBRATED, Kind.STACK_DRAINED, Kind.LIVE_FAILED, Kind.RETIRE_FAILED})
+BATCHED: Final = frozenset(
+    {Kind.PUBLISHED, Kind.CALIBRATED, Kind.FORESEEN, Kind.STACK_DRAINED, Kind.LIVE_FAILED, Kind.RETIRE_FAILED}
+)
 """Notes that a power cut may take: nothing is decided by them after a restart."""
 
 
@@ -167,6 +170,7 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.LIVE_UP: "{live} is up and serves after {took}",
     Kind.LIVE_FAILED: "{live} could not be made (attempt {attempt}): {reason}; the next attempt is in {retry}",
     Kind.CALIBRATED: "live was measured: {requests} requests in {span}, {edges} latency edges",
+    Kind.FORESEEN: "{shadow} is heading for a limit: {reason}; nothing is done about it, {because_of}",
     Kind.PUBLISHED: "route table version {table}: {split}",
     Kind.STACK_DRAINED: "{stack} was drained in {took} ({left} requests were cut at the limit of {limit})",
     Kind.HANDED_OVER: "{started} of {shadow} run now ({stopped} of {live} were stopped)",
@@ -271,6 +275,7 @@ _SEVERITIES: Final[Mapping[Kind, Severity]] = {
     Kind.OVERRIDDEN: Severity.WARNING,
     Kind.DEADLINE: Severity.WARNING,
     Kind.ENGINE_GONE: Severity.WARNING,
+    Kind.FORESEEN: Severity.WARNING,
     Kind.RETIRE_FAILED: Severity.WARNING,
     Kind.UNDO_ORDERED: Severity.WARNING,
     Kind.ROLLBACK_ORDERED: Severity.WARNING,

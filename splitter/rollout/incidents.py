@@ -125,13 +125,13 @@ class Incidents:
             self._owes_routes = False
 
     async def note(self, kind: Kind, rollout: str, data: Mapping[str, Any], by: str = "splitter") -> None:
-        """Write a note that nothing depends on, and alert where it is about the engine."""
+        """Write a note that nothing depends on, and alert where a person should know."""
         try:
             event = await self._chronicle.write(kind, rollout=rollout, by=by, data=data)
         except StateError as error:
             log.warning("%s: a note was lost: %s", self._app, error)
         else:
-            if kind is Kind.ENGINE_GONE:
+            if kind in (Kind.ENGINE_GONE, Kind.FORESEEN):
                 self._chronicle.alert(event)
 
     @property

@@ -3,9 +3,9 @@
 Order: what protects users first (a worse shadow), then proof, then the time limits, then the next step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from splitter.judge.verdict import Action
+from splitter.judge.verdict import Action, Decision
 from splitter.rollout.events import Kind
 from splitter.rollout.history import Rollout
 from splitter.rollout.machine import State, is_legal, limit_s
@@ -28,6 +28,18 @@ class Moment:
     leans_well: bool = False
     by_policy: bool = False
     is_ill: bool = False
+
+    def judged(self, decision: Decision | None) -> "Moment":
+        """Return the moment with what the judge says at it; None: nothing is judged."""
+        if decision is None:
+            return self
+        return replace(
+            self,
+            action=decision.action,
+            may_increase_share=decision.may_increase_share,
+            leans_well=decision.leans_well,
+            by_policy=decision.by_policy,
+        )
 
 
 def due(rollout: Rollout, moment: Moment) -> Kind | None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
+from functools import partial
 from math import exp
 
 import pytest
@@ -14,7 +15,7 @@ from splitter.change.rollback_cost import Cost
 from splitter.contracts import Severity
 from splitter.errors import RefusedError, StateError, TemplateError
 from splitter.facts import Facts
-from splitter.judge.config import JudgeConfig
+from splitter.judge.config import GuardOptions, JudgeConfig, Mode, PredictOptions
 from splitter.judge.judge import Judge
 from splitter.judge.verdict import Action
 from splitter.model import Resources
@@ -1233,6 +1234,33 @@ class TestJudge:
             after = await stage.controller.explain()
             assert after.decision is not None
             assert after.decision.kpi == "predict.memory"
+
+    @staticmethod
+    def leak(growing: float, began_s: float, now_s: float) -> Resources:
+        """Return the memory of what grows by so many percent in half an hour."""
+        return Resources(memory=30 + growing * (now_s - began_s) / 1_800, memory_limit=100)
+
+    @pytest.mark.parametrize(("mode", "lives"), [(Mode.WARN, 0), (Mode.ROLLBACK, 65)])
+    async def test_of_the_house_tells_people_what_it_does_nothing_about(self, mode: Mode, lives: int) -> None:
+        """
+        A leak that is only to be warned of, or that live has as well, is an alert, once; the rollout goes on.
+        """
+        options = replace(QUICK, steps_bp=(500,), deadline_s=3_600.0, tick_s=5.0, hold_s=3_000.0)
+        config = JudgeConfig(predict=PredictOptions(memory=mode), guards=GuardOptions(memory=None))
+        async with staged(judges=Judge, judge=config, options=options) as stage:
+            await stage.deploy()
+            await stage.reach("SPLITTING")
+            began_s = stage.clock.monotonic()
+            for stack, growing in ((LIVE, lives), (SHADOW, 65)):
+                stage.engine.uses[stack] = partial(self.leak, growing, began_s)
+            await stage.clock.pass_(1_500)
+
+            assert stage.state == "SPLITTING"
+            assert stage.alerts.kinds().count("foreseen") == 1
+            said = await stage.said("foreseen")
+            assert said.startswith("shop-r2 is heading for a limit: memory is ")
+            ending = "for live is heading there as well" if lives else "as analysis.predict says"
+            assert said.endswith(f"; nothing is done about it, {ending}")
 
     async def test_of_the_house_does_not_fear_a_cache(self) -> None:
         """
