@@ -359,7 +359,7 @@ def parse_response(
     return ResponseHead(text, b"HTTP/1.1 %b %b" % (status, data[13:line_end]), int(digit), int(status), fields)
 
 
-@lru_cache(maxsize=256)  # a daemon is asked for few hosts, again and again
+@lru_cache(maxsize=256)  # few hosts are asked for again and again; at most 8 MiB
 def _checked_host(value: bytes) -> str:
     """Return a host, with or without a port, that RFC 3986 §3.2 allows."""
     match = _HOST.fullmatch(value)
