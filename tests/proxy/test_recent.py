@@ -17,7 +17,7 @@ class TestRecent:
         recent: Recent[int] = Recent(4, 8)
         keep(recent, b"a", 1)
         keep(recent, b"b", 2)
-        recent.offer(b"a", 3)
+        keep(recent, b"a", 3)
 
         assert [recent.get(key) for key in (b"a", b"b", b"c")] == [3, 2, None]
 
