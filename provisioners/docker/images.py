@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -264,7 +264,7 @@ def is_older(tagged: str, seconds: float, now: datetime) -> bool:
         since = datetime.fromisoformat(tagged)
     except ValueError:
         return True
-    return now - since >= timedelta(seconds=seconds)
+    return (now - since).total_seconds() >= seconds
 
 
 class BuildFailure(Exception):  # noqa: N818  # a word for what happened between the engine and us; never leaves this room

@@ -243,6 +243,7 @@ _RULES: Mapping[tuple[str, ...], Rule] = {
     **_service(Rule(_listed, Lists.BY_KEY, _by_target(_before_colon)), "tmpfs"),
     **_service(Rule(lists=Lists.BY_KEY, key=_granted_at(SECRETS_FOLDER)), "secrets"),
     **_service(Rule(lists=Lists.BY_KEY, key=_granted_at("/")), "configs"),
+    **_service(Rule(lists=Lists.BY_KEY, key=_granted_at("")), "build.secrets"),
     **_service(_LISTED_SET, "env_file", "dns", "dns_search", "label_file"),
     **_service(_SET, "expose", "profiles", "dns_opt", "cap_add", "cap_drop", "group_add", "security_opt"),
     **_service(Rule(_hosts, Lists.BY_KEY), "extra_hosts", "build.extra_hosts"),

@@ -1,7 +1,7 @@
 import pytest
 
 from splitter.template import Build, Ulimit
-from tests.change.compose import mistake, mistakes, service, template
+from tests.change.compose import merged, mistake, mistakes, service, template
 
 
 class TestForms:
@@ -77,6 +77,23 @@ class TestKeys:
         )
         assert sorted(loaded.secrets) == ["key", "npm"]
         assert loaded.secrets["npm"].value == "token"
+
+    def test_of_a_later_file_lie_over_the_earlier(self) -> None:
+        """
+        A build asks for a secret by its name, so a later file says which one that is; other contexts and keys join.
+        """
+        first = "services: {web: {build: {context: ., secrets: [a, {source: b, target: id}], ssh: [default]}}}"
+        second = """
+        services: {web: {build: {secrets: [a, {source: c, target: id}], ssh: {k: ./k}, entitlements: [network.host]}}}
+        secrets: {a: {environment: V}, b: {environment: V}, c: {environment: V}}
+        """
+
+        build = merged(first, second, environment={"V": "v"}).services["web"].build
+
+        assert build is not None
+        assert build.secrets == {"a": "a", "id": "c"}
+        assert build.ssh == {"default": "", "k": "/srv/shop/k"}
+        assert build.entitlements == ("network.host",)
 
     def test_of_a_base_start_at_its_folder(self) -> None:
         """

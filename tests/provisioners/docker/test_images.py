@@ -23,3 +23,9 @@ class TestAge:
         An image is pulled again once it has been here for a day; one that nobody knows the age of is.
         """
         assert is_due is is_older(tagged, 86_400.0, NOW)
+
+    def test_may_be_longer_than_time(self) -> None:
+        """
+        An age that no image reaches is no fault.
+        """
+        assert not is_older("2026-05-01T12:00:00Z", 1e30, NOW)
