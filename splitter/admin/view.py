@@ -4,6 +4,7 @@ Pure but for the screen at the end: a status object of the API in, lines out.  T
 how much, and what it means.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -19,6 +20,7 @@ from splitter.judge.wording import percent
 
 REDRAWS_PER_S: Final = 8
 GAP: Final = 2  # between columns
+PIPE_COLUMNS: Final = 200
 
 _SIGN: Final = {
     "PROMOTED": ("●", "green"),
@@ -217,7 +219,13 @@ class _Rows:
 
 def print_status(status: Json) -> None:
     """Print one status."""
-    Console().print(status_view(status))
+    _console().print(status_view(status))
+
+
+def _console() -> Console:
+    """Return the screen.  A pipe has no width of its own; what reads it wants whole lines."""
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(file=sys.stdout, highlight=False, width=None if has_width else PIPE_COLUMNS)
 
 
 class LiveView:
@@ -225,7 +233,7 @@ class LiveView:
 
     def __init__(self, console: Console | None = None, note: str = "") -> None:
         self.note = note  # a line of the caller's own below the status; it may change at any time
-        self._console = console or Console(file=sys.stdout, highlight=False)
+        self._console = console or _console()
         self._live = Live(console=self._console, refresh_per_second=REDRAWS_PER_S, transient=True)
         self._status: Json | None = None
         self._seen = 0
@@ -252,7 +260,7 @@ class LiveView:
 
     def tell(self, line: str) -> None:
         """Print a line that stays, above what is redrawn."""
-        self._console.print(Text(line))
+        self._console.print(Text(line), soft_wrap=True)
 
     def _draw(self) -> None:
         if self._console.is_terminal and self._status is not None:

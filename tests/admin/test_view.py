@@ -202,3 +202,15 @@ class TestLiveView:
             screen.show(Update("event", fact))
 
         assert output.getvalue() == "07:08:09  event 7\n"
+
+    def test_breaks_no_line_of_a_log(self) -> None:
+        """
+        A sentence is one line, whoever searches for it.
+        """
+        output = io.StringIO()
+
+        view.LiveView(Console(file=output, width=20, force_terminal=False)).tell(
+            "a sentence of more than twenty columns"
+        )
+
+        assert output.getvalue() == "a sentence of more than twenty columns\n"
