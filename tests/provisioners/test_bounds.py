@@ -1,7 +1,8 @@
 """What parts are measured against where nobody gave them a limit."""
 
-import os
-import tempfile
+import resource
+import subprocess
+import sys
 
 from provisioners.bounds import descriptors, host_limit
 
@@ -17,15 +18,18 @@ class TestHostLimit:
 class TestDescriptors:
     def test_are_counted(self) -> None:
         """
-        Each file that a process opens is one more.
+        Each file that a process opens is one more, and the limit is the kernel's for that process.
         """
-        before, limit = descriptors([os.getpid()])
+        program = "import sys; files = [open('/dev/null') for _ in range(50)]; print(flush=True); sys.stdin.read()"
+        with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            opened, limit = descriptors([child.pid])
+            child.communicate()
 
-        with tempfile.TemporaryFile():
-            now, _ = descriptors([os.getpid()])
-
-        assert limit is not None
-        assert (before or 0) + 1 == now
+        assert opened is not None
+        assert 53 <= opened < 100
+        assert limit == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     def test_of_nobody_are_not_known(self) -> None:
         """
