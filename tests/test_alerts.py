@@ -22,6 +22,12 @@ def alert(sentence: str = "rolled back: errors 4.1 % > 1.2 %", severity: Severit
     return Alert(severity, "shop", "shop-2", "rolled_back", sentence, AT, {"kpi": "error_rate"})
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an attempt take as long as a busy machine needs: no test here is about its time-out."""
+    monkeypatch.setattr("splitter.alerts.ALERT_TIMEOUT_S", 300.0)
+
+
 class Receiver:
     """A webhook that answers with the given statuses in turn, the last one for ever, and remembers what it got."""
 
@@ -77,7 +83,10 @@ async def delivered(
 ) -> Alerts:
     """Send `alerts` to `receiver` and return the sink once each of them is done with."""
     async with listening(receiver) as url:
-        sink = Alerts([Target(url.replace("http", scheme, 1))], sleep=sleep)
+        patient = (
+            "" if scheme == "http" else "?cto=60&rto=60"
+        )  # the library's own time-outs are short for a busy machine
+        sink = Alerts([Target(url.replace("http", scheme, 1) + patient)], sleep=sleep)
         async with running(sink):
             for each in alerts:
                 sink.send(each)
