@@ -142,6 +142,20 @@ class TestPromotion:
 
         assert late - early == pytest.approx(29, abs=1)
 
+    def test_is_not_compared_while_live_is_idle(self) -> None:
+        """
+        Without a request of live nothing is proven and no comparison speaks against the shadow; guards go on: two
+        failures in a hundred are let pass, one in two is not.
+        """
+        seat = judge()
+
+        calm = last(seat, [replace(bad(seat), live=None, seconds=1.0) for _ in range(100)])
+        broken = replace(good(seat), live=None, shadow=counts(seat, Side.SHADOW, 100, failures=50))
+
+        assert calm.action is Action.CONTINUE
+        assert calm.evidence == pytest.approx(1.0)
+        assert until_decided(seat, broken)[1].kpi == "guards.error_rate"
+
     def test_clock_stands_while_the_shadow_is_idle(self) -> None:
         """
         Ticks without a request of the shadow neither count nor begin the dwell anew.

@@ -58,6 +58,17 @@ class TestRateMeasure:
         assert ratio_bet(stratum, 0.02, 1.5, 0.01) == measure.proofs(stratum)[0]
         assert len(measure.worse(stratum)) == measure.worse_bets
 
+    def test_makes_little_of_the_first_error(self) -> None:
+        """
+        At a share of 5 % one error is worth ln 20 = 3 nats at the most, where live has none and the bet is the boldest:
+        on its own it decides nothing.
+        """
+        measure = RateMeasure("error_rate", Margin(), None)
+
+        gains = measure.worse(Stratum(1, 5, 0, 95))
+
+        assert 2 < max(gains) < log(20)
+
 
 class TestTailMeasure:
     def test_counts_above_the_edges_of_its_quantile(self) -> None:

@@ -92,7 +92,7 @@ class TestHardWorlds:
         ("world", "seed"),
         [
             ("clients with heaps of slow requests", 115),
-            ("clients that retry what fails", 127),
+            ("clients that retry what fails", 115),
             ("so, and each on its own every 5 minutes", 3),
         ],
     )
