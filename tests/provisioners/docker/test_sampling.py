@@ -87,7 +87,7 @@ class TestOpened:
         assert limit is not None
         assert 0 < (found or 0) < limit
 
-    @pytest.mark.parametrize("pid", [0, os.getpid(), 2**22 + 1])
+    @pytest.mark.parametrize("pid", [0, os.getpid(), 2**22 + 1], ids=["none", "ours", "beyond"])
     def test_does_not_take_another_process_for_the_containers(self, pid: int) -> None:
         """
         An engine elsewhere has pids that are somebody else's here.
