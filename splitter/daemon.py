@@ -32,6 +32,7 @@ from splitter.admin import api, metrics
 from splitter.admin.doors import open_doors, taken
 from splitter.alerts import Alerts
 from splitter.change.plan import Plan, plan
+from splitter.change.relabelling import relabelled
 from splitter.change.rollback_cost import Thresholds
 from splitter.config import Config
 from splitter.contracts import Alert, Provisioner, Severity
@@ -216,7 +217,7 @@ def read_template(
     profiles: Sequence[str] = (),
     loader: reading.Loader | None = None,
 ) -> Template:
-    """Read a template of `app` from disk, or from the configuration itself.  Raises TemplateError.
+    """Read a template of `app` from disk, or from the configuration itself.  Raises TemplateError, OperatorError.
 
     `profiles` are on, and `loader` reads it, instead of those of the app.
     """
@@ -232,7 +233,8 @@ def read_template(
         env_files=app.env_files or None,
         require_image=app.provisioner == "docker",
     )
-    return reading.read_template(request, read, loader or app.loader)
+    template = reading.read_template(request, read, loader or app.loader)
+    return relabelled(template, app.name, app.scopes, app.volumes)
 
 
 def compare(app: AppOptions, live: Template | None, shadow: Template, facts: Facts) -> Plan:

@@ -1,11 +1,13 @@
 """The daemon: what it introduces to what."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from splitter.config import load_config
-from splitter.daemon import compare, running
+from splitter.daemon import compare, read_template, running
+from splitter.errors import OperatorError
 from splitter.facts import NO_FACTS, Facts
 from splitter.proxy.listener import Listener
 from splitter.rollout.options import AppOptions
@@ -31,6 +33,23 @@ class TestCompare:
 
         assert [reason.id for reason in known.cost.reasons] == ["RE1"]
         assert unknown.cost.reasons == ()
+
+
+class TestTemplates:
+    def test_are_read_with_what_the_app_says_of_them(self, tmp_path: Path) -> None:
+        """
+        A scope and a mode of the configuration stand in every template of the app; what it cannot mean is said.
+        """
+        file = tmp_path / "compose.yaml"
+        file.write_text("services: {db: {image: redis, volumes: ['data:/data']}}\nvolumes: {data: }\n")
+        app = replace(APP, scopes={"db": "shared"}, volumes={"data": "copy"})
+
+        read = read_template(app, {}, [str(file)], {})
+        with pytest.raises(OperatorError, match=r"apps\.shop\.services\.dbb: .*did you mean 'db'\?"):
+            read_template(replace(app, scopes={"dbb": "shared"}), {}, [str(file)], {})
+
+        assert read.services["db"].labels == {"splitter.scope": "shared"}
+        assert read.volumes["data"].labels == {"splitter.volume": "copy"}
 
 
 class TestStop:

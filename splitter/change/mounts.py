@@ -11,6 +11,7 @@ from splitter.change.external import read_external
 from splitter.change.folders import Folders, is_of_windows, resolved
 from splitter.change.quantities import size_bytes, whole_bytes
 from splitter.change.shapes import Fields, Value
+from splitter.placement import VolumeMode
 from splitter.template import Mount, MountType, Volume, VolumesFrom
 
 _NO_EFFECT = frozenset({"rw", "cached", "delegated", "consistent", "volume"})
@@ -27,13 +28,15 @@ def read_volume(key: str, value: Value) -> Volume:
     found = value.known(keys.VOLUME)
     external, external_name = read_external(found.get("external"))
     name = found.read("name", Value.text, "") or external_name
+    said = found.read("labels", lambda value: labels.read_labels(value, labels.VOLUME_LABELS), {})
+    external = external or said.get(labels.VOLUME) == VolumeMode.EXTERNAL
     return Volume(
         key=key,
         name=name or (key if external else ""),
         driver=found.read("driver", Value.text, ""),
         driver_opts=found.read("driver_opts", Value.options, {}),
         external=external,
-        labels=found.read("labels", lambda value: labels.read_labels(value, labels.VOLUME_LABELS), {}),
+        labels=said,
     )
 
 

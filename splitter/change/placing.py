@@ -92,7 +92,7 @@ def notes(shadow: Template, scopes: Mapping[str, Scope], changes: ChangeSet) -> 
     for name in sorted(shadow.services.keys() - resized.keys()):
         change = changed.get(f"service:{name}")
         if scopes[name] is Scope.SHARED and change is not None and change.action is not Action.KEEP:
-            yield f"{name} is shared with live, as its label says, so what changes about it has no effect"
+            yield f"{name} is shared with live, as its scope says, so what changes about it has no effect"
 
 
 def _resized(scopes: Mapping[str, Scope], changes: ChangeSet) -> Iterator[tuple[str, Change]]:

@@ -35,6 +35,9 @@ def volume_mode(mount: Mount, live: Template, shadow: Template) -> VolumeMode:
     """Return what the shadow gets for a mount of one of its services."""
     if not mount.is_storage or not mount.source:
         return VolumeMode.FRESH
+    said = _said(mount.source, shadow)
+    if said is not None and not (mount.read_only and said is VolumeMode.SHARE):
+        return said
     if mount.read_only:
         return VolumeMode.SHARE_RO
     if mount.type is MountType.BIND:
@@ -42,8 +45,6 @@ def volume_mode(mount: Mount, live: Template, shadow: Template) -> VolumeMode:
     volume = shadow.volumes.get(mount.source)
     if volume is not None and volume.external:
         return VolumeMode.EXTERNAL
-    if volume is not None and (said := volume.labels.get(labels.VOLUME)) is not None:
-        return VolumeMode(said)
     return VolumeMode.SHARE if _is_same_volume(mount.source, live, shadow) else VolumeMode.FRESH
 
 
@@ -79,6 +80,13 @@ def _scope(name: str, live: Template, shadow: Template, change: Change | None) -
     )
     is_same = is_same or (change is not None and is_resized(change))
     return Scope.SHARED if is_same and is_stateful(service) else Scope.STACK
+
+
+def _said(key: str, shadow: Template) -> VolumeMode | None:
+    """Return the mode that a volume's label names, or None; about an external one there is nothing to say."""
+    volume = shadow.volumes.get(key)
+    said = None if volume is None or volume.external else volume.labels.get(labels.VOLUME)
+    return None if said is None else VolumeMode(said)
 
 
 def _bound(template: Template) -> set[str]:

@@ -109,6 +109,8 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         on_stop=app.on_stop,
         waits_for_adoption=app.adopt,
         host_project_dir=app.host_project_dir or "",
+        scopes={service: section.scope for service, section in app.services.items()},
+        volumes=dict(app.volumes),
     )
 
 

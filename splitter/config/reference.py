@@ -106,7 +106,7 @@ def written(path: tuple[str, ...]) -> str:
         if part != EACH:
             text += f".{part}" if text else part
         else:
-            text += ".<name>" if path[position - 1] in {"apps", "services"} else "[]"
+            text += ".<name>" if path[position - 1] in {"apps", "services", "volumes"} else "[]"
     return text
 
 

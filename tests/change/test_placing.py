@@ -172,4 +172,4 @@ class TestNotes:
 
         notes = planned(text.replace("postgres:15", "postgres:15.4"), text).notes
 
-        assert "db is shared with live, as its label says, so what changes about it has no effect" in notes
+        assert "db is shared with live, as its scope says, so what changes about it has no effect" in notes

@@ -90,6 +90,7 @@ class TestVolumeModes:
             ("", VolumeMode.SHARE),
             ("{driver: other}", VolumeMode.FRESH),
             ("{external: true}", VolumeMode.EXTERNAL),
+            ("{labels: {splitter.volume: external}}", VolumeMode.EXTERNAL),
             ("{labels: {splitter.volume: copy}}", VolumeMode.COPY),
             ("{labels: {splitter.volume: fresh}}", VolumeMode.FRESH),
         ],
@@ -99,6 +100,21 @@ class TestVolumeModes:
         The same volume in both templates is shared unless its label says otherwise.
         """
         assert self.mode(Mount(MountType.VOLUME, "/x", "pg"), volume) is mode
+
+    @pytest.mark.parametrize(
+        ("volume", "mode"),
+        [
+            ("{labels: {splitter.volume: fresh}}", VolumeMode.FRESH),
+            ("{labels: {splitter.volume: copy}}", VolumeMode.COPY),
+            ("{labels: {splitter.volume: share}}", VolumeMode.SHARE_RO),
+            ("{external: true}", VolumeMode.SHARE_RO),
+        ],
+    )
+    def test_of_a_volume_that_is_only_read(self, volume: str, mode: VolumeMode) -> None:
+        """
+        A label decides here as well, but does not let the shadow write.
+        """
+        assert self.mode(Mount(MountType.VOLUME, "/x", "pg", read_only=True), volume) is mode
 
     @pytest.mark.parametrize(
         ("mount", "mode"),

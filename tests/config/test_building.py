@@ -55,6 +55,7 @@ class TestDefaults:
             "template_files": "template",
             "env_files": "env_file",
             "judge": "analysis",
+            "scopes": "services",
             "waits_for_adoption": "adopt",
         }
         wanted = {renamed.get(name, name) for name in AppOptions.__dataclass_fields__} - {"name"}

@@ -128,6 +128,26 @@ class TestFolder:
         assert read(moved).apps["shop"].host_project_dir == "/srv/shop"
 
 
+class TestChoices:
+    def test_are_for_what_is_made(self) -> None:
+        """
+        Servers that run already serve both stacks or one, whatever splitter is told; a word that is none is a mistake.
+        """
+        chosen = "services: {db: {scope: shared}}\nvolumes: {data: copy}"
+
+        shop = read(with_app(chosen)).apps["shop"]
+        found = mistakes(
+            STATIC.rstrip() + "\n        services: {web: {scope: stack}}\n        volumes: {data: fresh}\n"
+        )
+        assert shop.scopes == {"db": "shared"}
+        assert shop.volumes == {"data": "copy"}
+        assert [each.partition("apps.old.")[2].partition(",")[0] for each in found] == [
+            "services: provisioner static makes nothing that two stacks could share; remove it",
+            "volumes: provisioner static makes nothing that two stacks could share; remove it",
+        ]
+        assert "apps.shop.volumes.data" in mistakes(with_app("volumes: {data: shared}"))[0]
+
+
 class TestTimes:
     def test_leave_room_for_a_promotion(self) -> None:
         """

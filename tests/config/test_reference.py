@@ -100,7 +100,7 @@ class TestExample:
 def _paths(content: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield the paths of all that a document holds, with names and positions as `*` where the outline has them."""
     if isinstance(content, dict):
-        named = path in {("apps",), ("apps", "*", "static", "services")}
+        named = path in {("apps",), ("apps", "*", "services"), ("apps", "*", "static", "services")}
         for key, value in content.items():
             here = (*path, "*" if named else key)
             yield here
