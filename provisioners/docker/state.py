@@ -61,7 +61,7 @@ class Container:
             oom_killed=bool(state["OOMKilled"]),
             error=str(state.get("Error") or ""),
             health="" if health.get("Status", "none") == "none" else str(health["Status"]),
-            health_output=in_one_line(str((log[-1] or {}).get("Output") or "").encode()),
+            health_output=in_one_line(str((log[-1] or {}).get("Output") or "").encode(), 1),
             started_at=str(state["StartedAt"]),
             restarts=int(inspected.get("RestartCount") or 0),
             returns=policy.get("Name") in ("always", "unless-stopped"),
@@ -128,8 +128,7 @@ class Container:
         """What its health check says, in words that continue `<container> …`; empty unless it is unhealthy."""
         if self.health != "unhealthy":
             return ""
-        last = self.health_output.splitlines()[-1:]
-        return f"is unhealthy: {last[0][-200:]}" if last else "is unhealthy"
+        return f"is unhealthy: {self.health_output[-200:]}" if self.health_output else "is unhealthy"
 
 
 def _bindings(ports: Mapping[str, Any]) -> dict[int, int]:
