@@ -234,7 +234,7 @@ def read_template(
         require_image=app.provisioner == "docker",
     )
     template = reading.read_template(request, read, loader or app.loader)
-    return relabelled(template, app.name, app.scopes, app.volumes)
+    return relabelled(template, app.name, app.scopes, app.volumes, app.subnets)
 
 
 def compare(app: AppOptions, live: Template | None, shadow: Template, facts: Facts) -> Plan:
@@ -276,7 +276,9 @@ def _provisioner(app: AppOptions, config: Config, installation: str) -> Provisio
         case "docker":
             here = str(Path(app.template_files[0]).parent) if app.template_files else ""
             folder = ProjectFolder(here, app.host_project_dir)
-            return DockerProvisioner(app.name, installation, replace(config.docker, project=folder))
+            return DockerProvisioner(
+                app.name, installation, replace(config.docker, project=folder, subnets=app.subnets)
+            )
         case "process":
             return ProcessProvisioner(app.name, installation, config.state_dir)
         case "static":

@@ -5,7 +5,7 @@ The attempt cleans nothing up: whoever started it discards what it made, by its 
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from docker import APIClient
@@ -37,8 +37,8 @@ class Draft:
     """All that is known of a stack before its first part is made.
 
     `images` are by service.  `kept` are the containers that are there already: an order to make a stack again leaves
-    them as they are, or starts them.  `renumbered` are the networks whose addresses the engine chooses, because those
-    of the template are taken.
+    them as they are, or starts them.  `renumbered` are the networks that get other addresses than the template says, by
+    key: a subnet, or an empty text where the engine chooses.
     """
 
     order: StackOrder
@@ -47,7 +47,7 @@ class Draft:
     reach: endpoints.Reach
     loan: Loan
     kept: frozenset[str] = frozenset()
-    renumbered: frozenset[str] = frozenset()
+    renumbered: Mapping[str, str] = field(default_factory=dict)
 
 
 class Making:
@@ -98,7 +98,7 @@ class Making:
     async def _network(self, network: Network) -> None:
         name = names.network_name(self._order, network)
         labels = names.network_labels(self._identity, network)
-        ipam = ipam_of(network, renumbered=network.key in self._draft.renumbered)
+        ipam = ipam_of(network, self._draft.renumbered.get(network.key))
 
         def create(client: APIClient) -> None:
             if self._order.again and any(each["Name"] == name for each in client.networks(names=[name])):

@@ -6,7 +6,7 @@ step of the making.
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provisioners import startup
@@ -38,6 +38,7 @@ class Terms:
     endpoint: endpoints.EndpointMode = "auto"
     no_room: room.NoRoom = "warn"
     project: folders.ProjectFolder = folders.SAME_PLACE
+    subnets: numbering.Named = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Findings:
     reach: endpoints.Reach
     loan: Loan
     images: Mapping[str, Image]
-    renumbered: frozenset[str]
+    renumbered: Mapping[str, str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -124,12 +125,12 @@ async def inspect(
     elsewhere, unseen = folders.misplaced(order, made.values(), terms.project, us or ())
     problems += elsewhere
     networks = await engine.read("list networks", lambda client: list(client.networks()))
-    if not order.again and (problem := numbering.exhausted(_own_networks(order), networks, info)):
+    renumbered = _renumbered(order, networks, terms.subnets)
+    if not order.again and (problem := numbering.exhausted(_own_networks(order), networks, info, renumbered)):
         problems.append(problem)
-    renumbered = _renumbered(order, networks)
     notes = [
         *awaited.values(),
-        *_told_of_numbers(order, renumbered),
+        *_told_of_numbers(order, renumbered, terms.subnets),
         *_controllers(made.values()),
         *(unseen if us is not None else []),
     ]
@@ -215,14 +216,21 @@ def _controllers(services: Iterable[Service]) -> Iterable[str]:
             )
 
 
-def _told_of_numbers(order: StackOrder, renumbered: Collection[str]) -> Iterable[str]:
+def _told_of_numbers(order: StackOrder, renumbered: Mapping[str, str], named: numbering.Named) -> Iterable[str]:
     for network in _own_networks(order):
-        if network.key in renumbered:
-            subnets = ", ".join(pool.subnet for pool in network.ipam.pools if pool.subnet)
+        if order.again or network.key not in renumbered:
+            continue
+        name, chosen = names.network_name(order, network), renumbered[network.key]
+        subnets = [pool.subnet for pool in network.ipam.pools if pool.subnet]
+        taken = ", ".join([*subnets, *(named.get(network.key, ()) if not chosen else ())])
+        if subnets:
+            gets = f"it gets {chosen}" if chosen else "the engine chooses its addresses"
             yield (
-                f"network {names.network_name(order, network)} is renumbered: {subnets} is taken on this engine, so "
-                "the engine chooses its addresses, and fixed addresses in it are left out"
+                f"network {name} is renumbered: {taken} is taken on this engine, so {gets}, and fixed addresses in it "
+                "are left out"
             )
+        elif not chosen:
+            yield f"network {name} gets none of its `subnets`: {taken} is taken on this engine, which chooses another"
 
 
 def _devices(order: StackOrder, services: Iterable[Service]) -> Iterable[str]:
@@ -263,8 +271,10 @@ def _own_networks(order: StackOrder) -> list[Network]:
     return [each for each in networks_used(order) if not each.external]
 
 
-def _renumbered(order: StackOrder, existing: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the keys of the stack's networks whose addresses are taken by others."""
-    own = _own_networks(order)
-    mine = {names.network_name(order, network) for network in own}
-    return numbering.taken(own, {each["Name"]: each for each in existing if each["Name"] not in mine})
+def _renumbered(order: StackOrder, existing: Collection[Mapping[str, Any]], named: numbering.Named) -> dict[str, str]:
+    """Return the subnets of the stack's networks that do not get the template's; what stands already stays."""
+    own = {names.network_name(order, network): network for network in _own_networks(order)}
+    there = {each["Name"] for each in existing} & own.keys() if order.again else set()
+    new = {name: network for name, network in own.items() if name not in there}
+    standing = numbering.standing({name: own[name] for name in there}, existing)
+    return {**numbering.renumbered(new, existing, named), **standing}

@@ -6,8 +6,8 @@ a new daemon goes on with.  Containers of other installations and other apps are
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provisioners.docker import endpoints, folders, names, preflight, room, sampling
@@ -41,7 +41,7 @@ class DockerOptions:
     """`base_url` None: DOCKER_HOST, else the usual socket.  `pull`: fetch images that are missing.
 
     `no_room`: what a stack that may not fit into memory or on the disk is met with.  `project`: where the folder of
-    the app's template lies on the engine's host.
+    the app's template lies on the engine's host.  `subnets`: those that networks take whose own are taken, by key.
     """
 
     base_url: str | None = None
@@ -49,6 +49,7 @@ class DockerOptions:
     pull: bool = True
     no_room: room.NoRoom = "warn"
     project: folders.ProjectFolder = folders.SAME_PLACE
+    subnets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     threads: int = THREADS
 
 
@@ -143,7 +144,8 @@ class DockerProvisioner:
 
     @property
     def _terms(self) -> preflight.Terms:
-        return preflight.Terms(self._options.endpoint, self._options.no_room, self._options.project)
+        options = self._options
+        return preflight.Terms(options.endpoint, options.no_room, options.project, options.subnets)
 
     # --- Making --------------------------------------------------------------------------------------------------
 

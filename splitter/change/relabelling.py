@@ -4,7 +4,7 @@ For people who cannot put labels into their Compose file.  Whoever reads a templ
 who wrote them, so there is one path: the configuration wins over the label, the label over what is usual.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from splitter.change import labels
@@ -15,15 +15,23 @@ from splitter.placement import VolumeMode
 from splitter.template import Service, Template, Volume
 
 
-def relabelled(template: Template, app: str, scopes: Mapping[str, str], volumes: Mapping[str, str]) -> Template:
+def relabelled(
+    template: Template,
+    app: str,
+    scopes: Mapping[str, str],
+    volumes: Mapping[str, str],
+    networks: Collection[str] = (),
+) -> Template:
     """Return the template of `app` with its configuration's scopes of services and modes of volumes, by name.
 
-    Raises OperatorError with all that they name and the template does not have.
+    `networks` are those that the configuration names subnets for.  Raises OperatorError with all that is named and
+    the template does not have.
     """
+    wrong = [*_misplaced(template, app, scopes, volumes), *_not_numbered(template, app, networks)]
+    if wrong:
+        raise OperatorError("\n".join(wrong))
     if not (scopes or volumes):
         return template
-    if wrong := [*_misplaced(template, app, scopes, volumes)]:
-        raise OperatorError("\n".join(wrong))
     changed = replace(
         template,
         services={**template.services, **{name: _scoped(template.services[name], scopes[name]) for name in scopes}},
@@ -41,6 +49,15 @@ def _misplaced(template: Template, app: str, scopes: Mapping[str, str], volumes:
             yield f"{place}: {_unknown('volume', key, template.volumes)}"
         elif template.volumes[key].external and volumes[key] != VolumeMode.EXTERNAL:
             yield f"{place}: the template says that it is external, so splitter never touches it; remove the option"
+
+
+def _not_numbered(template: Template, app: str, networks: Collection[str]) -> Iterator[str]:
+    for key in sorted(networks):
+        place = f"apps.{app}.subnets.{key}"
+        if key not in template.networks:
+            yield f"{place}: {_unknown('network', key, template.networks)}"
+        elif template.networks[key].external:
+            yield f"{place}: the template says that it is external, so somebody else numbers it; remove the option"
 
 
 def _unknown(kind: str, name: str, known: Mapping[str, object]) -> str:

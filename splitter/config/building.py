@@ -111,6 +111,7 @@ def _app(name: str, app: App, file: Path) -> AppOptions:
         host_project_dir=app.host_project_dir or "",
         scopes={service: section.scope for service, section in app.services.items()},
         volumes=dict(app.volumes),
+        subnets={network: tuple(map(str, subnets)) for network, subnets in app.subnets.items()},
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validat
 from provisioners.docker import DockerOptions
 from splitter.config.alerting import AlertTarget
 from splitter.config.analysis import Analysis
+from splitter.config.choices import ModeName, ServiceChoices, Subnets, misfits_of_choices
 from splitter.config.problems import Misfit, MisfitsError
 from splitter.config.proxying import Proxy
 from splitter.config.section import Section
@@ -154,11 +155,6 @@ class StaticService(Section):
     """Where the service's servers listen."""
 
 
-class ServiceChoices(Section):
-    scope: Literal["stack", "shared"]
-    """Whether the shadow has a container of its own, or uses live's."""
-
-
 class StaticTemplate(Section):
     services: dict[Text, StaticService] = Field(min_length=1)
     """The services by name, as the routes call them."""
@@ -256,9 +252,14 @@ class App(Section):
     services: dict[Text, ServiceChoices] = Field(default_factory=dict)
     """What holds of single services, whatever their labels say, in every template of the app. One that a template does
     not have is a mistake."""
-    volumes: dict[Text, Literal["share-ro", "share", "copy", "fresh", "external"]] = Field(default_factory=dict)
+    volumes: dict[Text, ModeName] = Field(default_factory=dict)
     """What a shadow gets for a volume, whatever its label says: the same, to read only or to write, one filled with a
     copy, an empty one, or one that somebody else made. One that a template does not have is a mistake."""
+    subnets: dict[Text, Subnets] = Field(default_factory=dict)
+    """Subnets for a network, in the order of preference. A stack whose network cannot have the template's, because
+    another stack has it, or for which the template fixes none, gets the first that is free; if none is, the engine
+    chooses. Two stacks stand beside each other, and a shared service keeps the network that it was made in, so three
+    are usually enough, the template's among them."""
     routes: tuple[Route, ...] = Field(min_length=1, max_length=ROUTES_MAX)
     """Which requests the app gets, and which service answers them."""
     testers: Testers | None = None
@@ -280,7 +281,8 @@ class App(Section):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> "App":
-        wrong = [*self._misfits_of_source(), *self._misfits_of_folder(), *self._misfits_of_choices()]
+        wrong = [*self._misfits_of_source(), *self._misfits_of_folder()]
+        wrong += misfits_of_choices(self.provisioner, self.services, self.volumes, self.subnets)
         wrong += [*self._misfits_of_time(), *self._misfits_of_health()]
         if self.static is not None:
             known = ", ".join(sorted(self.static.services))
@@ -317,14 +319,6 @@ class App(Section):
         if not folder.startswith("/"):
             return [(("host_project_dir",), f"{folder!r} is no absolute path; write the engine's host's own, from /")]
         return []
-
-    def _misfits_of_choices(self) -> list[Misfit]:
-        """Return what is said of services and volumes that nobody makes."""
-        if self.provisioner != "static":
-            return []
-        named = {"services": self.services, "volumes": self.volumes}
-        message = "provisioner static makes nothing that two stacks could share; remove it"
-        return [((name,), message) for name, choices in named.items() if choices]
 
     def _misfits_of_health(self) -> list[Misfit]:
         """Return the routes that would have one service probed in two ways."""

@@ -173,7 +173,8 @@ class AppOptions:
     `template_files` are absolute paths, merged in this order, of the first live stack; a deploy names its own.
     `environment` holds variables for templates; they win over those of `env_files` and of the daemon itself.
     `host_project_dir` is the folder of the first template as the engine's host has it (empty: the same).
-    `scopes` of services and modes of `volumes`, by name, win over the labels of every template of the app.
+    `scopes` of services and modes of `volumes`, by name, win over the labels of every template of the app; `subnets`
+    are those that networks take whose own are taken.
     """
 
     name: str
@@ -186,6 +187,7 @@ class AppOptions:
     host_project_dir: str = ""
     scopes: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
+    subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rollout: RolloutOptions = RolloutOptions()
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     rollback_cost: CostLimits = CostLimits()

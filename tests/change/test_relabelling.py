@@ -69,6 +69,20 @@ class TestConfiguration:
 
 
 class TestMistakes:
+    def test_are_subnets_of_networks_that_are_not_made(self) -> None:
+        """
+        A network that the template does not use, or that somebody else has made, gets no subnet.
+        """
+        mounted = "services: {web: {image: a, networks: [back, edge]}}\nnetworks: {back: , edge: {external: true}}"
+
+        with pytest.raises(OperatorError) as caught:
+            relabelled(template(mounted), "shop", {}, {}, ["back", "bakc", "edge"])
+
+        unknown, external = str(caught.value).splitlines()
+        assert unknown == "apps.shop.subnets.bakc: the template uses no network 'bakc'; did you mean 'back'?"
+        assert external.startswith("apps.shop.subnets.edge: the template says that it is external, so somebody else")
+        assert relabelled(template(SHADOW), "shop", {}, {}, ["default"]) == template(SHADOW)
+
     def test_name_the_nearest(self) -> None:
         """
         All that the template does not have is said at once, with the option's place and what was probably meant.

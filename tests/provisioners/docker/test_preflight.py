@@ -140,6 +140,25 @@ class TestNumbers:
 
         assert said[0].startswith("note: network shop-r2_default is renumbered: 10.77.0.0/24 is taken on this engine")
 
+    async def test_are_those_that_were_named(self) -> None:
+        """
+        The second stack gets what the operator named, which is told too; a third finds none and is told that.
+        """
+        networks = {"default": Network("default", ipam=Ipam(pools=(Pool("10.77.0.0/24"),)))}
+        world = World()
+        options = DockerOptions(endpoint="bridge", pull=False, subnets={"default": ("10.78.0.0/24",)})
+        _, second, third = [
+            await told(
+                world, order("shop", template(server(image="app:1"), networks=networks), revision=number), options
+            )
+            for number in (1, 2, 3)
+        ]
+
+        made = world.networks["shop-r2_default"]["IPAM"]["Config"]
+        assert made == [{"Subnet": "10.78.0.0/24"}]
+        assert "10.77.0.0/24 is taken on this engine, so it gets 10.78.0.0/24" in second[0]
+        assert "10.77.0.0/24, 10.78.0.0/24 is taken on this engine, so the engine chooses" in third[0]
+
 
 class TestFindings:
     async def test_come_all_at_once(self) -> None:
