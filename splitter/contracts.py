@@ -106,10 +106,14 @@ class RunningProject:
     """A running project that is to be adopted without a template in the configuration.
 
     `files` are those that it was made of, where all of them are here; `template` is what its containers say.
+    `env_files` are those of variables that it was made with, in their order, and `lost_env_files` those of them that
+    are not here; none where it was made with the `.env` of its folder, or does not say.
     """
 
     files: tuple[str, ...]
     template: Template
+    env_files: tuple[str, ...] = ()
+    lost_env_files: tuple[str, ...] = ()
 
 
 class Provisioner(Protocol):

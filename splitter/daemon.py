@@ -216,10 +216,12 @@ def read_template(
     environment: Mapping[str, str],
     profiles: Sequence[str] = (),
     loader: reading.Loader | None = None,
+    *,
+    env_files: Sequence[str] = (),
 ) -> Template:
     """Read a template of `app` from disk, or from the configuration itself.  Raises TemplateError, OperatorError.
 
-    `profiles` are on, and `loader` reads it, instead of those of the app.
+    `profiles` are on, `loader` reads it, and `env_files` hold its variables, instead of those of the app.
     """
 
     def read(path: str) -> str:
@@ -230,7 +232,7 @@ def read_template(
         environment={**os.environ, **app.environment, **environment},
         profiles=tuple(profiles) or app.profiles,
         project=app.name,
-        env_files=app.env_files or None,
+        env_files=tuple(env_files) or app.env_files or None,
         require_image=app.provisioner == "docker",
     )
     template = reading.read_template(request, read, loader or app.loader)

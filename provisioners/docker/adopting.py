@@ -8,7 +8,7 @@ Rule 3: the images are pinned by a tag of ours, so that a prune cannot take away
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ NUMBER = "com.docker.compose.container-number"
 ONE_OFF = "com.docker.compose.oneoff"
 WORKING_DIR = "com.docker.compose.project.working_dir"
 CONFIG_FILES = "com.docker.compose.project.config_files"
+ENV_FILES = "com.docker.compose.project.environment_file"
 CALLED = "its name is what `docker compose ls` calls it, and it must be up"
 
 
@@ -69,10 +70,16 @@ class Adopting:
         images = {str(each["Image"]): await self._image(str(each["Image"])) for all_ in found.values() for each in all_}
         labels = next(iter(found.values()))[0]["Config"]["Labels"]
         directory = str(labels.get(WORKING_DIR) or "/")
-        files = [str(Path(directory, each)) for each in str(labels.get(CONFIG_FILES) or "").split(",") if each]
-        are_here = await asyncio.to_thread(lambda: all(Path(each).is_file() for each in files))
+        files = _named(labels, CONFIG_FILES, directory)
+        env_files = _named(labels, ENV_FILES, directory)
+        lost = await asyncio.to_thread(lambda: [each for each in (*files, *env_files) if not Path(each).is_file()])
         known = {id_: image for id_, image in images.items() if image is not None}
-        return RunningProject(tuple(files) if are_here else (), modelled(project, directory, found, known))
+        return RunningProject(
+            () if {*files} & {*lost} else files,
+            modelled(project, directory, found, known),
+            env_files,
+            tuple(each for each in env_files if each in lost),
+        )
 
     async def problems(self, order: StackOrder) -> list[str]:
         """Return why the project of `order` cannot be taken over."""
@@ -100,6 +107,7 @@ class Adopting:
                 found = drift(service, order.template, container, image)
                 lines.append(f"{name}: {_name(container)} is {_shown(found)}")
         lines += [f"{name} is not in the template and is left alone" for name in project.strangers]
+        lines += await asyncio.to_thread(lambda: list(_variables(project)))
         lines += _ways(order, project)
         lines.append(
             f"after a promotion, `docker compose up` in the folder of {project.name} would start its containers beside "
@@ -208,6 +216,23 @@ class Adopting:
 
 def _name(container: Mapping[str, Any]) -> str:
     return str(container["Name"]).lstrip("/")
+
+
+def _variables(project: Project) -> Iterator[str]:
+    """Yield where the project's variables came from, unless it was the `.env` of its folder."""
+    for containers in [each for each in project.containers.values() if each][:1]:
+        labels = containers[0]["Config"].get("Labels") or {}
+        for file in _named(labels, ENV_FILES, str(labels.get(WORKING_DIR) or "/")):
+            gone = "" if Path(file).is_file() else ", which is not here"
+            yield (
+                f"{project.name} was made with the variables of {file} (--env-file){gone}: a deploy reads what "
+                "`env_file` under the app names, else the `.env` beside its template"
+            )
+
+
+def _named(labels: Mapping[str, Any], label: str, directory: str) -> tuple[str, ...]:
+    """Return the files that a label lists, with commas; some versions write them relative to the project's folder."""
+    return tuple(str(Path(directory, each)) for each in str(labels.get(label) or "").split(",") if each)
 
 
 def _number(container: Mapping[str, Any]) -> tuple[int, str]:

@@ -116,14 +116,11 @@ class Desk:
         if self._app.template_files:
             return await asyncio.to_thread(self._reader, self._app.template_files, {}), []
         found = await self._stacks.project(project)
-        if found.files:
-            template = await asyncio.to_thread(self._reader, found.files, {})
-            return template, [f"its template is the project's own: {', '.join(found.files)}"]
-        told = (
-            "no file of the project is here, so its template was read off its containers: what only a file says "
-            "(builds, secrets, hooks) is not in it, and shows as a change in the first deploy"
-        )
-        return found.template, [told]
+        own = self._app.env_files  # whoever names some has said what counts
+        if found.files and (own or not found.lost_env_files):
+            read = partial(self._reader, found.files, {}, env_files=() if own else found.env_files)
+            return await asyncio.to_thread(read), [f"its template is the project's own: {', '.join(found.files)}"]
+        return found.template, planning.notes_of_containers(found)
 
     async def command(self, command: Command, by: str, why: str, change_set: str) -> None:
         """Carry out what a person orders."""

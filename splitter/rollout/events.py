@@ -192,7 +192,7 @@ _NEXT: Final[Mapping[str, str]] = {
     "PROMOTING": "{shadow} is given all traffic",
     "DRAINING": "{live} is drained",
     "STANDBY": "{live} is kept as standby for {state_limit}",
-    "PROMOTED": "{shadow} is live, {live} is removed",
+    "PROMOTED": "{shadow} is live, {live} is removed{returning}",
     "ROLLING_BACK": "{live} is given all traffic",
     "ROLLED_BACK": "{live} is live, {shadow} is gone",
     "HALTED": "a person must look; `splitter rollback` tries again",
@@ -230,8 +230,16 @@ def _words(event: Event) -> _Words:
     words["change_set_short"] = words["change_set"][:12]
     words["because"] = f": {words['why']}" if event.data.get("why") else ""
     words["noted"] = _noted(event.data.get("notes", ()))
+    words["returning"] = _returning(event.data.get("adopted", ""), words["shadow"])
     words["staying"] = f"; {words['left']} stays, because other stacks use it" if event.data.get("left") else ""
     return words
+
+
+def _returning(project: str, live: str) -> str:
+    """Return what could undo the promotion behind our back, where the former live was the adopted `project`."""
+    if not project:
+        return ""
+    return f"; `docker compose up` in the folder of {project} would start its containers again, beside {live}"
 
 
 def _noted(notes: Sequence[str]) -> str:

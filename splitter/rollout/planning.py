@@ -5,18 +5,27 @@ A plan in the journal's form: plain values, the reasons by their ids and sentenc
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from splitter.change.changeset import Action, Change
 from splitter.change.plan import Plan
 from splitter.change.rollback_cost import Level
-from splitter.contracts import Finding
+from splitter.contracts import Finding, RunningProject
 from splitter.facts import Facts
 from splitter.rollout.options import SAFE_METHODS, MirrorOptions
 from splitter.template import Template
 
-TemplateReader = Callable[[Sequence[str], Mapping[str, str]], Template]
-"""Reads files with an environment.  Raises TemplateError with every mistake."""
+
+class TemplateReader(Protocol):
+    """Reads files with an environment, and with files of variables in place of those that the app names, if any.
+
+    Raises TemplateError with every mistake.
+    """
+
+    def __call__(
+        self, files: Sequence[str], environment: Mapping[str, str], *, env_files: Sequence[str] = ()
+    ) -> Template: ...
+
 
 Planner = Callable[[Template | None, Template, Facts], Plan]
 """Compares the live template (None: there is none yet) with the next one, by what an engine knows of both."""
@@ -72,6 +81,18 @@ def notes_of_adopted(project: str) -> Iterator[str]:
             f"live is the Compose project {project}: after the promotion, `docker compose up` in its folder would "
             "start its containers beside the new stack; deploy with splitter from now on"
         )
+
+
+def notes_of_containers(found: RunningProject) -> list[str]:
+    """Return why a template was read off the containers of a project, and what that lacks."""
+    lacks = (
+        "so its template was read off its containers: what only a file says (builds, secrets, hooks) is not in it, and "
+        "shows as a change in the first deploy"
+    )
+    if not found.files:
+        return [f"no file of the project is here, {lacks}"]
+    lost = ", ".join(found.lost_env_files)
+    return [f"the variables that the project was made with are not here ({lost}; `env_file` can name others), {lacks}"]
 
 
 def trouble_with_mirror(plan: Plan, mirror: MirrorOptions | None) -> str:

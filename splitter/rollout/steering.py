@@ -134,6 +134,8 @@ class Steering:
             "share_bp": options.steps_bp[index],
             "former_share_bp": rollout.share_bp,
         }
+        if state is State.PROMOTED and rollout.live.placement.adopted:
+            words["adopted"] = rollout.live.placement.adopted
         if options.mirror is not None:
             words |= {"mirror_bp": options.mirror.share_bp, "mirror_for_s": options.mirror.for_s}
         if rollout.state in JUDGED and self._analysis.decision is not None:

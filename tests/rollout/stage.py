@@ -64,8 +64,10 @@ def template(version: int) -> Template:
     return replace(bare, digest=digest(bare))
 
 
-def read_template(files: Sequence[str], environment: Mapping[str, str]) -> Template:
-    """Read `v<number>.yaml`."""
+def read_template(files: Sequence[str], environment: Mapping[str, str], *, env_files: Sequence[str] = ()) -> Template:
+    """Read `v<number>.yaml`; a file of variables is told by the template's notes."""
+    if env_files:
+        return replace(read_template(files, environment), notes=tuple(env_files))
     name = Path(files[0]).stem
     if not name.startswith("v"):
         raise TemplateError([Problem(files[0], 0, 0, "", "no such file")])
@@ -84,6 +86,7 @@ class Stage:
     placement: Placement = ALONE
     waits_for_adoption: bool = False
     template_file: str = "/srv/shop/v1.yaml"
+    env_files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.clock = FakeClock(lambda: self._journal is not None and self._journal.pending > 0)
@@ -114,6 +117,7 @@ class Stage:
                 rollout=self.options,
                 judge=self.judge,
                 waits_for_adoption=self.waits_for_adoption,
+                env_files=self.env_files,
             ),
             provisioner=self.provisioner,
             switch=self.switch,

@@ -6,6 +6,7 @@ import pytest
 
 from splitter.contracts import RunningProject
 from splitter.errors import RefusedError, StackError
+from splitter.judge.verdict import Action
 from tests.rollout.stage import LIVE, Stage, opened, template
 
 
@@ -79,6 +80,70 @@ class TestAdoption:
             (made,) = stage.provisioner.created
             assert said[0].startswith("no file of the project is here, so its template was read off its containers")
             assert made.template == model
+
+    async def test_reads_the_variables_that_the_project_was_made_with(self) -> None:
+        """
+        Files of variables that the project's labels name are read with its own files.
+        """
+        async with opened(waits_for_adoption=True, template_file="") as stage:
+            await stage.start()
+            await stage.clock.rest()
+            stage.engine.project = RunningProject(("/srv/shop/v1.yaml",), template(2), ("/srv/shop/prod.env",))
+
+            await stage.controller.adopt("old", "ann")
+            await stage.until_ready()
+
+            (made,) = stage.provisioner.created
+            assert made.template.notes == ("/srv/shop/prod.env",)
+
+    async def test_without_its_variables_takes_what_runs(self) -> None:
+        """
+        Without them the files would mean something else; an app that names others has its own read.
+        """
+        files = ("/srv/shop/v1.yaml",)
+        lost = RunningProject(files, template(2), ("/srv/shop/prod.env",), ("/srv/shop/prod.env",))
+        async with opened(waits_for_adoption=True, template_file="") as stage:
+            await stage.start()
+            await stage.clock.rest()
+            stage.engine.project = lost
+
+            _, said = await stage.controller.adopt("old", "ann")
+            await stage.until_ready()
+
+            (made,) = stage.provisioner.created
+            assert made.template == template(2)
+            assert "made with are not here (/srv/shop/prod.env; `env_file` can name others)" in said[0]
+        async with opened(waits_for_adoption=True, template_file="", env_files=("/srv/shop/own.env",)) as stage:
+            await stage.start()
+            await stage.clock.rest()
+            stage.engine.project = lost
+
+            _, said = await stage.controller.adopt("old", "ann")
+            await stage.until_ready()
+
+            (made,) = stage.provisioner.created
+            assert made.template == template(1)
+            assert said[0] == "its template is the project's own: /srv/shop/v1.yaml"
+
+    async def test_is_kept_in_mind_at_the_promotion(self, stage: Stage) -> None:
+        """
+        The event that ends the standby says what the old folder can do now; the next promotion has nothing to say.
+        """
+        await stage.controller.adopt("old", "ann")
+        await stage.until_ready()
+        await stage.clock.pass_(15)
+
+        stage.judges.say(Action.PROMOTE)
+        for version in (2, 3):
+            await stage.deploy(version)
+            await stage.reach("PROMOTED")
+            await stage.clock.pass_(10)
+
+        first, second = [event.sentence for event in await stage.events() if event.state == "PROMOTED"]
+        assert first.endswith(
+            "; `docker compose up` in the folder of old would start its containers again, beside shop-r2"
+        )
+        assert "docker compose" not in second
 
     async def test_is_kept_in_mind_by_the_next_plan(self, stage: Stage) -> None:
         """

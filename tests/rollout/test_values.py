@@ -97,7 +97,7 @@ class TestOrders:
         """
         A stack is made with the values that its template had when it was read.
         """
-        found = stacks(whole := template(one="1"), lambda files, environment: pytest.fail("nothing is to be read"))
+        found = stacks(whole := template(one="1"), lambda *_, **__: pytest.fail("nothing is to be read"))
         found.remember(whole)
 
         order = await found.order(self.RECORD, "", 1.0)
@@ -111,7 +111,7 @@ class TestOrders:
         """
         asked: list[Sequence[str]] = []
 
-        def read(files: Sequence[str], environment: Mapping[str, str]) -> Template:
+        def read(files: Sequence[str], environment: Mapping[str, str], *, env_files: Sequence[str] = ()) -> Template:
             asked.append(files)
             return template(one=now)
 
@@ -127,7 +127,7 @@ class TestOrders:
         Files that are gone are no reason against a stack that may be up: whoever makes it says what is missing.
         """
 
-        def read(files: Sequence[str], environment: Mapping[str, str]) -> Template:
+        def read(files: Sequence[str], environment: Mapping[str, str], *, env_files: Sequence[str] = ()) -> Template:
             raise TemplateError([Problem("/srv/shop/compose.yaml", 0, 0, "", "there is no such file")])
 
         order = await stacks(template(one="1"), read).order(self.RECORD, "", 1.0)

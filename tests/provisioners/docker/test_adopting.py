@@ -1,20 +1,24 @@
 """A running Compose project, taken over: containers are made with Compose's own labels, as `up` does it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from docker import APIClient
 
 from provisioners.docker import DockerProvisioner
+from provisioners.docker.adopting import Adopting
+from provisioners.docker.parts import Parts
 from splitter.errors import StackError
 from splitter.model import ServicePort, StackId
 from splitter.placement import Placement, VolumeMode
 from splitter.template import Attachment, Mount, MountType, Network, Template, Volume
 from tests.provisioners.docker.conftest import MakeProvisioner, traces
 from tests.provisioners.docker.stage import APP, IMAGE, WEB, ask, endpoint, heard, order, server, soon, template
+from tests.provisioners.docker.test_modelling import container
 
 DATABASE = server("db", ports=(), mounts=(Mount(MountType.VOLUME, "/data", "data"),))
 
@@ -98,6 +102,65 @@ def quiet(_: str) -> None:
 def adoption(app: str, **keys: Any) -> Any:
     placement = Placement(adopted=f"{app}-old", singletons=("worker",))
     return order(app, shop(app), WEB, placement=placement, **keys)
+
+
+class Listing:
+    """An engine with one container, as a project's files of variables are said by its labels."""
+
+    def __init__(self, folder: Path, *files: str) -> None:
+        self._labels = {
+            "com.docker.compose.project": "old",
+            "com.docker.compose.service": "web",
+            "com.docker.compose.project.working_dir": str(folder),
+            "com.docker.compose.project.config_files": str(folder / "compose.yaml"),
+            **({"com.docker.compose.project.environment_file": ",".join(files)} if files else {}),
+        }
+
+    async def read(self, what: str, call: Callable[[Any], Any]) -> Any:
+        return call(self)
+
+    def containers(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"Id": "web", "Labels": self._labels}]
+
+    def inspect_container(self, _: str) -> dict[str, Any]:
+        return container(config={"Labels": self._labels})
+
+    def inspect_image(self, _: str) -> dict[str, Any]:
+        return {"Id": "sha256:1", "Config": {}}
+
+
+class TestVariables:
+    def adopting(self, folder: Path, *files: str) -> Adopting:
+        (folder / "compose.yaml").write_text("services: {}")
+        (folder / "a.env").write_text("A=1")
+        engine: Any = Listing(folder, *files)
+        return Adopting(engine, Parts(engine, "shop", "here"), "here")
+
+    async def test_are_found_by_the_labels(self, tmp_path: Path) -> None:
+        """
+        A list with commas, relative to the project's folder or not; what is not here is named.
+        """
+        found = await self.adopting(tmp_path, "a.env", "/nowhere/b.env").described("old")
+        plain = await self.adopting(tmp_path).described("old")
+
+        assert found.files == plain.files == (str(tmp_path / "compose.yaml"),)
+        assert found.env_files == (str(tmp_path / "a.env"), "/nowhere/b.env")
+        assert found.lost_env_files == ("/nowhere/b.env",)
+        assert (plain.env_files, plain.lost_env_files) == ((), ())
+
+    async def test_are_told(self, tmp_path: Path) -> None:
+        """
+        Whoever adopts hears of each file, since a deploy reads what the configuration names.
+        """
+        wanted = order("shop", template(server(image="web:1")), placement=Placement(adopted="old"))
+
+        said = await self.adopting(tmp_path, "a.env", "/nowhere/b.env").survey(wanted)
+        silent = await self.adopting(tmp_path).survey(wanted)
+
+        here, gone = [line for line in said if "--env-file" in line]
+        assert here.startswith(f"old was made with the variables of {tmp_path}/a.env (--env-file): a deploy reads what")
+        assert "/nowhere/b.env (--env-file), which is not here" in gone
+        assert not any("--env-file" in line for line in silent)
 
 
 @pytest.mark.docker
