@@ -297,7 +297,8 @@ class Controller:
                 self._inbox.put(partial(self._incidents.take, News(Kind.LIVE_FAILED, live, data=data)))
                 await self._clock.sleep(pause_s(attempt))
             else:
-                self._inbox.put(partial(self._desk.order_first, template))
+                notes = await self._desk.notes_of_first(template)
+                self._inbox.put(partial(self._desk.order_first, template, notes))
                 return
 
     # --- Facts -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from splitter.change.canonical import from_json, to_json
 from splitter.change.plan import Plan
-from splitter.errors import RefusedError, StateError
+from splitter.errors import RefusedError, SplitterError, StateError
 from splitter.facts import NO_FACTS
 from splitter.judge.config import to_mapping as judge_to_mapping
 from splitter.model import StackId
@@ -177,10 +177,23 @@ class Desk:
         found = self._analysis.outlook(self._app.judge, self._app.rollout)
         return {"sentences": list(found.sentences), "warnings": list(found.warnings)}
 
-    async def order_first(self, template: Template) -> None:
+    async def notes_of_first(self, template: Template) -> list[str]:
+        """Return what there is to know about the first live stack: no plan says it.
+
+        What stands against it is no note: making it finds that, again and again until it is gone.
+        """
+        deadline_s = min(self._app.rollout.provision_deadline_s, LOOK_S_MAX)
+        order = self._stacks.ordered(self._first_record(template), "", deadline_s, template)
+        try:
+            found = await self._stacks.check(order, fetch=False)
+        except SplitterError:
+            return []
+        return planning.bounded([each.sentence for each in found if not each.is_refusal])
+
+    async def order_first(self, template: Template, notes: Sequence[str] = ()) -> None:
         """Have the first live stack made."""
         self._stacks.remember(template)
-        await self._order_live(self._first_record(template), template, "it is the first")
+        await self._order_live(self._first_record(template), template, "it is the first", notes=notes)
 
     async def _adopt(self, record: StackRecord, template: Template, by: str, said: Sequence[str]) -> None:
         self._check_adopt()
@@ -188,9 +201,16 @@ class Desk:
         await self._order_live(record, template, reason, by, said)
 
     async def _order_live(
-        self, record: StackRecord, template: Template, reason: str, by: str = "splitter", said: Sequence[str] = ()
+        self,
+        record: StackRecord,
+        template: Template,
+        reason: str,
+        by: str = "splitter",
+        said: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
-        data = {**record.to_mapping("live"), "reason": reason, **({"survey": list(said)} if said else {})}
+        heard = {name: list(each) for name, each in (("survey", said), ("notes", notes)) if each}
+        data = {**record.to_mapping("live"), "reason": reason, **heard}
         templates = {record.digest: to_json(template)}
         await self._chronicle.write(Kind.LIVE_ORDERED, by=by, data=data, templates=templates)
         self._stacks.keep(record, self._app.rollout.provision_deadline_s)

@@ -166,7 +166,7 @@ _FACTS: Final[Mapping[Kind, str]] = {
     Kind.UNCALIBRATED: "the daemon was started again and what it knew of live is lost: {reason}",
     Kind.UNRECORDED: "decisions could not be written to the journal: {reason}",
     Kind.FAULT: "splitter itself failed: {reason}",
-    Kind.LIVE_ORDERED: "{live} is to be made as the live stack: {reason}",
+    Kind.LIVE_ORDERED: "{live} is to be made as the live stack: {reason}{noted}",
     Kind.LIVE_UP: "{live} is up and serves after {took}",
     Kind.LIVE_FAILED: "{live} could not be made (attempt {attempt}): {reason}; the next attempt is in {retry}",
     Kind.CALIBRATED: "live was measured: {requests} requests in {span}, {edges} latency edges",

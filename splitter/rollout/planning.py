@@ -107,8 +107,13 @@ def trouble_with_mirror(plan: Plan, mirror: MirrorOptions | None) -> str:
 
 def notes_of(plan: Plan) -> list[str]:
     """Return the notes of `plan` as the journal keeps them: as many as somebody may read."""
-    more = len(plan.notes) - NOTES_MAX
-    return [*plan.notes[:NOTES_MAX], *([f"and {more} more, which `splitter plan` shows"] if more > 0 else [])]
+    return bounded(plan.notes)
+
+
+def bounded(notes: Sequence[str]) -> list[str]:
+    """Return as many notes as somebody may read, and how many more there are."""
+    more = len(notes) - NOTES_MAX
+    return [*notes[:NOTES_MAX], *([f"and {more} more, which `splitter plan` shows"] if more > 0 else [])]
 
 
 def cost_of(plan: Plan) -> dict[str, Any]:

@@ -36,6 +36,22 @@ class TestFirstStart:
             assert await stage.kinds() == ["live_ordered", "live_up"]
             assert stage.state == ""
 
+    async def test_keeps_what_was_noted(self) -> None:
+        """
+        What there is to know about a stack that has no plan stands in the event that orders it; a refusal does not.
+        """
+        async with opened() as stage:
+            stage.engine.notes = ["the host has little memory left"]
+            stage.engine.refusals = ["no room"]
+            await stage.start()
+            await stage.until_ready()
+
+            ordered = next(event for event in await stage.events() if event.kind == "live_ordered")
+            assert ordered.data["notes"] == ["the host has little memory left"]
+            assert ordered.sentence == (
+                f"{LIVE} is to be made as the live stack: it is the first; note: the host has little memory left"
+            )
+
     async def test_tries_again_with_longer_pauses(self) -> None:
         """
         A live stack that cannot be made is tried again; each failure is an event and an alert, and nobody is served.
