@@ -1,4 +1,4 @@
-"""What fills up: memory, processes, connections, each as a part of its limit.
+"""What fills up: memory, processes, descriptors, each as a part of its limit.
 
 The lowest value of each half minute makes the series, which takes the saw-tooth of a garbage collector out of it.  A
 change of the shadow's share begins a new one, half a minute later: more requests need more memory, and that is no leak.
@@ -94,13 +94,13 @@ class Filling:
         """Return why a promotion must wait; empty: it need not."""
         if self._gate_s is None or self._gate_s > GATE_HORIZON_S:
             return ""
-        return f"{self.figure} would reach {percent(self._limit)} of its limit within {span(max(self._gate_s, 1.0))}"
+        return f"{self.figure} would reach {percent(self._limit)} of the limit within {span(max(self._gate_s, 1.0))}"
 
     @property
     def warning(self) -> str:
         """Return what a person should know; empty: nothing."""
         if self._alarms >= ALARMS_NEEDED and self._is_shared:
-            return f"{self.figure} of both stacks fills up: to go back to live would help nobody"
+            return f"both stacks fill up their {self.figure}: to go back to live would help nobody"
         return ""
 
     def observe(self, live: float | None, shadow: float | None, now_s: float, seconds: float) -> None:
@@ -176,10 +176,10 @@ class Filling:
         self._gate_s = (self._limit - late_v[-1]) / slope[1] if slope and slope[1] > 0 else None
 
     def _sentence(self, now: float, breach_s: float | None) -> str:
-        held = f"{self.figure} is {percent(now)} of its limit"
+        held = f"{self.figure} in use: {percent(now)} of the limit"
         if breach_s is None:
-            return f"{held}, nothing says that it will reach {percent(self._limit)}"
-        return f"{held} and will reach {percent(self._limit)} in {span(max(breach_s, 1.0))} at the latest that fits"
+            return f"{held}, nothing says that {percent(self._limit)} will be reached"
+        return f"{held}, and {percent(self._limit)} in {span(max(breach_s, 1.0))} at the latest that fits"
 
 
 def _rises(values: Sequence[float]) -> bool:

@@ -51,8 +51,8 @@ class TestFilling:
         assert forecast.is_alarm
         assert forecast.breach_s is not None
         assert 180 < forecast.breach_s <= 600
-        assert forecast.sentence.startswith("memory is ")
-        assert " and will reach 95 % in " in forecast.sentence
+        assert forecast.sentence.startswith("memory in use: ")
+        assert ", and 95 % in " in forecast.sentence
 
     def test_sees_no_breach_in_flat_memory(self) -> None:
         """
@@ -64,7 +64,7 @@ class TestFilling:
         forecast = watched.forecast()
         assert forecast is not None
         assert forecast.breach_s is None
-        assert forecast.sentence == "memory is 30 % of its limit, nothing says that it will reach 95 %"
+        assert forecast.sentence == "memory in use: 30 % of the limit, nothing says that 95 % will be reached"
         assert watched.gate == watched.warning == ""
 
     def test_begins_anew_with_the_share(self) -> None:
@@ -86,7 +86,7 @@ class TestFilling:
         watched = filling()
 
         assert watch(watched, leak, 1_100, live=leak) is None
-        assert watched.warning == "memory of both stacks fills up: to go back to live would help nobody"
+        assert watched.warning == "both stacks fill up their memory: to go back to live would help nobody"
 
     def test_holds_a_promotion_back_long_before(self) -> None:
         """
@@ -95,7 +95,7 @@ class TestFilling:
         watched = filling()
 
         assert watch(watched, lambda t: 0.3 + 0.65 * t / 3_600, 1_200) is None
-        assert watched.gate == "memory would reach 95 % of its limit within 40 min"
+        assert watched.gate == "memory would reach 95 % of the limit within 40 min"
 
     def test_goes_on_from_its_state(self) -> None:
         """

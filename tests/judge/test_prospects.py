@@ -67,7 +67,7 @@ class TestModes:
         assert decision.action is Action.ROLLBACK
         assert decision.kpi == f"predict.{figure}"
         assert 1_140 - seconds >= 180
-        assert decision.reason.startswith(f"{figure} is ")
+        assert decision.reason.startswith(f"{figure} in use: ")
         assert decision.reason.endswith("; rolling back")
         assert [forecast.figure for forecast in decision.forecasts if forecast.is_alarm] == [figure]
 
@@ -82,7 +82,7 @@ class TestModes:
         assert (seconds, decision.action) == (1_100, Action.CONTINUE)
         assert not decision.may_increase_share
         assert len(decision.gates) == 1
-        assert decision.reason.startswith("all proven, but memory would reach 95 % of its limit within ")
+        assert decision.reason.startswith("all proven, but memory would reach 95 % of the limit within ")
 
     def test_warn_only_says_so(self) -> None:
         """
@@ -94,7 +94,7 @@ class TestModes:
 
         assert (seconds, decision.action) == (900, Action.PROMOTE)
         assert decision.gates == ()
-        assert any(warning.startswith("memory is ") for warning in decision.warnings)
+        assert any(warning.startswith("memory in use: ") for warning in decision.warnings)
 
     def test_off_does_not_look(self) -> None:
         """
@@ -117,7 +117,7 @@ class TestGates:
         _, decision = run(QUICK, slow_leak)
 
         assert decision.action is Action.UNDECIDED
-        assert "memory would reach 95 % of its limit within " in decision.reason
+        assert "memory would reach 95 % of the limit within " in decision.reason
 
     def test_begin_anew_with_the_share(self) -> None:
         """

@@ -1244,9 +1244,9 @@ class TestJudge:
 
             assert began_s + 1_800.0 - stage.clock.monotonic() > 180
             assert stage.serves == {LIVE: 100}
-            assert "memory is" in await stage.said("worse")
+            assert "memory in use" in await stage.said("worse")
             assert [each.figure for each in seen.forecasts if each.breach_s] == ["memory"]
-            assert any("of its limit and will reach 95 % in" in line for line in told.sentences)
+            assert any("of the limit, and 95 % in " in line for line in told.sentences)
             after = await stage.controller.explain()
             assert after.decision is not None
             assert after.decision.kpi == "predict.memory"
@@ -1274,7 +1274,7 @@ class TestJudge:
             assert stage.state == "SPLITTING"
             assert stage.alerts.kinds().count("foreseen") == 1
             said = await stage.said("foreseen")
-            assert said.startswith("shop-r2 is heading for a limit: memory is ")
+            assert said.startswith("shop-r2 is heading for a limit: memory in use: ")
             ending = "for live is heading there as well" if lives else "as analysis.predict says"
             assert said.endswith(f"; nothing is done about it, {ending}")
 
