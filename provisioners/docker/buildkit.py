@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+from asyncio.subprocess import Process
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,17 +166,7 @@ async def _run(command: tuple[str, ...], environment: Mapping[str, str], idle_s:
 
     It is ended, with all that it has started, if it says nothing for `idle_s` or its caller is cancelled.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise BuildCommandError(f"{command[0]} cannot be run: {error.strerror or error}") from error
+    process = await _started(command, environment)
     assert process.stdout is not None, "it was asked for"
     said = b""
     try:
@@ -185,8 +176,38 @@ async def _run(command: tuple[str, ...], environment: Mapping[str, str], idle_s:
     except TimeoutError:
         raise BuildCommandError(f"it said nothing for {idle_s:g} s and was ended") from None
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await _end(process)
     return code, "\n".join(said.decode(errors="replace").strip().splitlines()[-LINES_KEPT:])
+
+
+async def _started(command: tuple[str, ...], environment: Mapping[str, str]) -> Process:
+    """Start a command as leader of a group of its own.
+
+    The event loop ends a process whose start is cancelled, but not what that has started meanwhile: so it is let start.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            env=dict(environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except OSError as error:
+        raise BuildCommandError(f"{command[0]} cannot be run: {error.strerror or error}") from error
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
+
+
+async def _end(process: Process) -> None:
+    """End a process that has not ended, with its group."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

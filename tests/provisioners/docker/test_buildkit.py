@@ -220,26 +220,63 @@ class TestRun:
         """
         Whoever no longer waits for a build leaves none behind, nor what it has started.
         """
-        pipe = tmp_path / "pipe"
-        os.mkfifo(pipe)
-        write(
-            docker,
-            WITH_BUILDX,
-            f"read line < {pipe} &",
-            f"echo $! > {tmp_path}/pids; echo ready > {tmp_path}/ready",
-            "wait",
-        )
+        write(docker, WITH_BUILDX, *starts_another(tmp_path))
         building = asyncio.create_task(buildkit.run(job(Build("/srv")), "unix:///x"))
-        while not (tmp_path / "ready").exists() or not (tmp_path / "ready").read_text():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        child = await started_by(building, tmp_path)
 
         building.cancel()
         with pytest.raises(asyncio.CancelledError):
             await building
 
-        child = int((tmp_path / "pids").read_text())
-        while _is_alive(child):  # noqa: ASYNC110  # init reaps it
-            await asyncio.sleep(0.01)
+        await gone(child)
+
+    async def test_ends_with_a_caller_that_goes_while_it_starts(
+        self, docker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A build may have started others before the event loop has finished starting it.
+        """
+        write(docker, WITH_BUILDX, *starts_another(tmp_path))
+        start, is_started = asyncio.create_subprocess_exec, asyncio.Event()
+
+        async def start_late(*words: str, **options: Any) -> asyncio.subprocess.Process:
+            process = await start(*words, **options)
+            if words[1:] != ("buildx", "version"):
+                await is_started.wait()
+            return process
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", start_late)
+        building = asyncio.create_task(buildkit.run(job(Build("/srv")), "unix:///x"))
+        child = await started_by(building, tmp_path)
+
+        building.cancel()
+        await asyncio.sleep(0)
+        is_started.set()
+        with pytest.raises(asyncio.CancelledError):
+            await building
+
+        await gone(child)
+
+
+def starts_another(folder: Path) -> tuple[str, ...]:
+    """Return the lines of a command that starts another one, writes down its pid, and waits for it."""
+    os.mkfifo(folder / "pipe")
+    return (f"read line < {folder}/pipe &", f"echo $! > {folder}/pid; echo ready > {folder}/ready", "wait")
+
+
+async def started_by(building: "asyncio.Task[None]", folder: Path) -> int:
+    """Return the pid of what a command with those lines has started."""
+    ready = folder / "ready"
+    while not ready.exists() or not ready.read_text():
+        assert not building.done(), building
+        await asyncio.sleep(0.01)
+    return int((folder / "pid").read_text())
+
+
+async def gone(pid: int) -> None:
+    """Return once a process has ended."""
+    while _is_alive(pid):  # noqa: ASYNC110  # init reaps it
+        await asyncio.sleep(0.01)
 
 
 def _is_alive(pid: int) -> bool:
